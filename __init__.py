@@ -1,0 +1,23 @@
+"""Gradjury puts hand-written backward passes on trial: Hypothesis draws, torch autograd and finite differences judge.
+
+>>> import gradjury
+>>> gradjury.check_layer(MyLinear, to="Linear")  # doctest: +SKIP
+"""
+
+from .properties import contracts
+from .properties.check import Check, CheckFailed, check_layer, checks, parametrize
+from .properties.events import Failure, LawResult, Result
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Check",
+    "CheckFailed",
+    "Failure",
+    "LawResult",
+    "Result",
+    "check_layer",
+    "checks",
+    "contracts",
+    "parametrize",
+]

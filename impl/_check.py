@@ -1,0 +1,110 @@
+"""What every layer asks of its arguments, and how it says so: who refuses, what came, what was expected."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Gradients = dict[str, Array]
+Backward = Callable[[Array], Gradients]
+
+REDUCTIONS = ("none", "mean", "sum")
+
+
+def real(layer: str, **arrays: Any) -> list[Array]:
+    """The arguments as floating-point arrays of one dtype; TypeError for anything else."""
+    found: list[Array] = []
+    for name, value in arrays.items():
+        array = np.asarray(value)
+        if not np.issubdtype(array.dtype, np.inexact):
+            raise TypeError(f"{layer}: {name} must hold floating-point numbers, got dtype {array.dtype}")
+        if found and array.dtype != found[0].dtype:
+            first = next(iter(arrays))
+            raise TypeError(
+                f"{layer}: {name} has dtype {array.dtype} but {first} has {found[0].dtype}; cast one of them"
+            )
+        found.append(array)
+    return found
+
+
+def shape(layer: str, name: str, array: Array, expected: tuple[int, ...]) -> None:
+    """ValueError unless the array has exactly this shape."""
+    if array.shape != expected:
+        raise ValueError(f"{layer}: {name} must have shape {expected}, got {array.shape}")
+
+
+def cotangent(layer: str, dy: Any, expected: tuple[int, ...]) -> Array:
+    """The cotangent as an array, refused unless it has the shape of the output it belongs to."""
+    array = np.asarray(dy)
+    if array.shape != expected:
+        raise ValueError(f"{layer}: dy must have the output's shape {expected}, got {array.shape}")
+    return array
+
+
+def integer(layer: str, name: str, value: Any, *, least: int) -> int:
+    """A whole number not below `least`."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{layer}: {name} must be an integer, got {value!r}") from None
+    if number < least:
+        raise ValueError(f"{layer}: {name} must be at least {least}, got {number}")
+    return number
+
+
+def integers(
+    layer: str, name: str, value: Any, *, least: int, rank: int, one: bool = False
+) -> tuple[int, ...]:
+    """A number for all spatial axes or a sequence of one number an axis, as a tuple of length `rank`.
+
+    `one` also admits a sequence of length one, which stands for all axes.
+    """
+    if not isinstance(value, list | tuple):
+        return (integer(layer, name, value, least=least),) * rank
+    if len(value) != rank and not (one and len(value) == 1):
+        raise ValueError(f"{layer}: {name} must be an integer or {rank} integers, got {value!r}")
+    numbers = tuple(integer(layer, name, item, least=least) for item in value)
+    return numbers * rank if len(numbers) == 1 else numbers
+
+
+def choice(layer: str, name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    """ValueError unless the value is one of the allowed words."""
+    if value not in allowed:
+        raise ValueError(f"{layer}: {name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+
+
+def optional(layer: str, name: str, wanted: bool, given: Any) -> None:
+    """ValueError where a parameter is missing, or given although the configuration has none."""
+    if wanted and given is None:
+        raise ValueError(f"{layer}: {name} is missing; this configuration has {name}=True")
+    if given is not None and not wanted:
+        raise ValueError(f"{layer}: {name} was given, but this configuration has {name}=False")
+
+
+def axis(layer: str, name: str, value: int, rank: int) -> int:
+    """A dimension number counted from the front; IndexError outside [-rank, rank). Rank 0 counts as 1."""
+    rank = max(rank, 1)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{layer}: {name} must be an integer, got {value!r}") from None
+    if not -rank <= number < rank:
+        raise IndexError(f"{layer}: {name} must be in [{-rank}, {rank - 1}] for this input, got {number}")
+    return number % rank
+
+
+def spatial(layer: str, name: str, array: Array, rank: int) -> Array:
+    """The array with a batch axis: (N, C, *spatial), or (C, *spatial) seen as a batch of one."""
+    if array.ndim == rank + 1:
+        array = array[None]
+    if array.ndim != rank + 2:
+        raise ValueError(
+            f"{layer}: {name} must have {rank + 2} dimensions (N, C, ...) or {rank + 1} (C, ...), "
+            f"got shape {array.shape}"
+        )
+    return array

@@ -1,0 +1,169 @@
+"""Losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import _check
+from ._check import Array, Backward, Gradients
+from .arithmetic import broadcast, unbroadcast
+from .softmax import log_softmax, log_softmax_backward
+
+
+def _reduce(values: Array, reduction: str, count: Array | float | None = None) -> Array:
+    """The values, their sum, or their sum over `count` (their number, unless given)."""
+    if reduction == "none":
+        return values
+    total = np.asarray(values.sum())
+    if reduction == "sum":
+        return total
+    with np.errstate(divide="ignore", invalid="ignore"):  # a mean over nothing is NaN, as in torch
+        return np.asarray(total / values.dtype.type(values.size if count is None else count))
+
+
+def _spread(dy: Array, reduction: str, shape: tuple[int, ...], count: Array | float | None = None) -> Array:
+    """The adjoint of `_reduce`: the cotangent of each of the values."""
+    if reduction == "mean":
+        size = int(np.prod(shape)) if count is None else count
+        with np.errstate(divide="ignore", invalid="ignore"):
+            dy = dy / dy.dtype.type(size)
+    return np.broadcast_to(dy, shape)
+
+
+@dataclass(frozen=True)
+class MSELoss:
+    """y = (x - target)², as it is, summed, or averaged over all elements.
+
+    Shapes: x and target broadcast to one shape; y has that shape with reduction="none", else ().
+    Gradient: dx = 2·(x - target)·dy (divided by the number of elements for "mean"), dtarget = -dx; each summed over
+    the axes along which it was repeated.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MSELoss.html
+    """
+
+    reduction: str = "mean"
+
+    def __post_init__(self) -> None:
+        _check.choice("MSELoss", "reduction", self.reduction, _check.REDUCTIONS)
+
+    def __call__(self, x: Array, target: Array) -> tuple[Array, Backward]:
+        """y and its backward pass."""
+        x, target = _check.real("MSELoss", x=x, target=target)
+        shape = broadcast("MSELoss", x=x, target=target)
+        difference = np.asarray(x - target)
+        y = _reduce(difference * difference, self.reduction)
+
+        def backward(dy: Array) -> Gradients:
+            dy = _check.cotangent("MSELoss", dy, y.shape)
+            d = 2 * difference * _spread(dy, self.reduction, shape)
+            return {"x": unbroadcast(d, x.shape), "target": -unbroadcast(d, target.shape)}
+
+        return y, backward
+
+
+@dataclass(frozen=True)
+class CrossEntropyLoss:
+    """y = -Σ q_c·w_c·log softmax(x)_c over the classes c, for every sample; summed or averaged over the samples.
+
+    Shapes: x (C,), (N, C) or (N, C, d1, …); weight (C,), not differentiated. The target is either
+    - class indices, integers of x's shape without the class axis: q is one-hot. Samples whose target is `ignore_index` give 0
+      and count for nothing; "mean" divides by the sum of the weights of the other samples' classes; or
+    - class probabilities, floating point of x's shape: q = target, and "mean" divides by the number of samples.
+    `label_smoothing` ε mixes q with the uniform distribution: (1 - ε)·q + ε/C.
+    y has the shape of the samples with reduction="none", else ().
+
+    Gradient: with g_c = -q_c·w_c·dy per sample, dx = g - softmax(x)·Σ g; dtarget_c = -(1 - ε)·w_c·log softmax(x)_c·dy.
+
+    Raises ValueError, IndexError or TypeError for targets and options that torch refuses.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html; label smoothing:
+    Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2015.
+    """
+
+    ignore_index: int = -100
+    reduction: str = "mean"
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        name = "CrossEntropyLoss"
+        _check.choice(name, "reduction", self.reduction, _check.REDUCTIONS)
+        _check.integer(name, "ignore_index", self.ignore_index, least=np.iinfo(np.int64).min)
+        if not 0 <= self.label_smoothing <= 1:
+            raise ValueError(f"{name}: label_smoothing must be in [0, 1], got {self.label_smoothing}")
+
+    def __call__(self, x: Array, target: Array, weight: Array | None = None) -> tuple[Array, Backward]:
+        """y and its backward pass; its gradients are x's, and target's where target holds probabilities."""
+        name = "CrossEntropyLoss"
+        (x,) = _check.real(name, x=x)
+        if x.ndim == 0:
+            raise ValueError(f"{name}: x must have shape (C,), (N, C) or (N, C, d1, ...), got ()")
+        axis = min(1, x.ndim - 1)
+        classes = x.shape[axis]
+        scale = np.ones(classes, x.dtype)
+        if weight is not None:
+            _, scale = _check.real(name, x=x, weight=weight)
+            _check.shape(name, "weight", scale, (classes,))
+        scale = scale.reshape(-1, *(1,) * (x.ndim - 1 - axis))
+        target = np.asarray(target)
+        logp = log_softmax(x, axis)
+        if np.issubdtype(target.dtype, np.inexact):
+            return self._probabilities(x, target, scale, logp, axis)
+        return self._indices(x, target, scale, logp, axis)
+
+    def _probabilities(
+        self, x: Array, target: Array, scale: Array, logp: Array, axis: int
+    ) -> tuple[Array, Backward]:
+        name, smooth = "CrossEntropyLoss", self.label_smoothing
+        _check.shape(name, "target (class probabilities)", target, x.shape)
+        if self.ignore_index >= 0:
+            raise ValueError(f"{name}: ignore_index={self.ignore_index} needs class indices, got probabilities")
+        q = target if smooth == 0 else target * (1 - smooth) + smooth / x.shape[axis]
+        losses = -(q * scale * logp).sum(axis=axis)
+        y = _reduce(losses, self.reduction)
+
+        def backward(dy: Array) -> Gradients:
+            dy = _check.cotangent(name, dy, y.shape)
+            d = np.expand_dims(_spread(dy, self.reduction, losses.shape), axis) * scale
+            dtarget = -d * logp
+            if smooth:
+                dtarget = dtarget * (1 - smooth)
+            return {"x": log_softmax_backward(-d * q, logp, axis), "target": dtarget}
+
+        return y, backward
+
+    def _indices(
+        self, x: Array, target: Array, scale: Array, logp: Array, axis: int
+    ) -> tuple[Array, Backward]:
+        name, smooth, classes = "CrossEntropyLoss", self.label_smoothing, x.shape[axis]
+        samples = x.shape[:axis] + x.shape[axis + 1 :]
+        if not np.issubdtype(target.dtype, np.integer):
+            raise TypeError(f"{name}: target must hold integers or floating-point numbers, got {target.dtype}")
+        _check.shape(name, "target (class indices)", target, samples)
+        kept = target != self.ignore_index
+        if ((target < 0) | (target >= classes))[kept].any():
+            raise IndexError(f"{name}: target must hold class indices in [0, {classes}) or ignore_index")
+        index = np.expand_dims(np.where(kept, target, 0), axis)
+        per_sample = np.where(kept, scale.reshape(-1)[index.squeeze(axis)], 0)
+
+        def pick(values: Array) -> Array:
+            return np.where(kept, np.take_along_axis(values, index, axis).squeeze(axis), 0)
+
+        losses = -pick(logp * scale)
+        if smooth:
+            uniform = np.where(kept, -(logp * scale).sum(axis=axis), 0)
+            losses = (1 - smooth) * losses + smooth / classes * uniform
+        count = per_sample.sum()
+        y = _reduce(losses, self.reduction, count)
+
+        def backward(dy: Array) -> Gradients:
+            dy = _check.cotangent(name, dy, y.shape)
+            d = np.expand_dims(np.where(kept, _spread(dy, self.reduction, samples, count), 0), axis)
+            g = np.zeros_like(logp)
+            np.put_along_axis(g, index, -(1 - smooth) * d * np.expand_dims(per_sample, axis), axis)
+            if smooth:
+                g = g - smooth / classes * d * scale
+            return {"x": log_softmax_backward(g, logp, axis)}
+
+        return y, backward

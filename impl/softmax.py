@@ -1,0 +1,88 @@
+"""Softmax and its logarithm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import _check
+from ._check import Array, Backward, Gradients
+
+
+def log_softmax(x: Array, axis: int) -> Array:
+    """x - log Σ eˣ along an axis, with the largest element taken out first so that nothing overflows."""
+    with np.errstate(invalid="ignore"):  # ∞ - ∞ is NaN here, as in torch
+        shifted = x - x.max(axis=axis, keepdims=True, initial=-np.inf)
+    with np.errstate(divide="ignore"):
+        return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True)))
+
+
+def log_softmax_backward(dy: Array, y: Array, axis: int) -> Array:
+    """dx = dy - eʸ·Σ dy along the axis, from the output y of `log_softmax`."""
+    return np.asarray(dy - np.exp(y) * dy.sum(axis=axis, keepdims=True))
+
+
+def _axis(layer: str, dim: int | None, rank: int) -> int:
+    """torch's choice where `dim` is None: 0 for ranks 0, 1 and 3, else 1."""
+    if dim is None:
+        dim = 0 if rank in (0, 1, 3) else 1
+    return _check.axis(layer, "dim", dim, rank)
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """y = eˣ / Σ eˣ along `dim`.
+
+    Shapes: x any, y the same; `dim` None is 0 for ranks 0, 1 and 3, else 1. A row of -∞ gives NaN.
+    Gradient: dx = y·(dy - Σ dy·y), the sum along `dim`.
+
+    Raises IndexError where `dim` is not an axis of x.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax.html
+    """
+
+    dim: int | None = None
+
+    def __call__(self, x: Array) -> tuple[Array, Backward]:
+        """y and its backward pass."""
+        (x,) = _check.real("Softmax", x=x)
+        axis = _axis("Softmax", self.dim, x.ndim)
+        rows = np.atleast_1d(x)
+        with np.errstate(invalid="ignore"):  # ∞ - ∞ is NaN here, as in torch
+            e = np.exp(rows - rows.max(axis=axis, keepdims=True, initial=-np.inf))
+        y = e / e.sum(axis=axis, keepdims=True)
+
+        def backward(dy: Array) -> Gradients:
+            dy = np.atleast_1d(_check.cotangent("Softmax", dy, x.shape))
+            dx = y * (dy - (dy * y).sum(axis=axis, keepdims=True))
+            return {"x": dx.reshape(x.shape)}
+
+        return y.reshape(x.shape), backward
+
+
+@dataclass(frozen=True)
+class LogSoftmax:
+    """y = x - log Σ eˣ along `dim`.
+
+    Shapes: x any, y the same; `dim` None is 0 for ranks 0, 1 and 3, else 1. An element of -∞ gives -∞, with a
+    finite gradient. Gradient: dx = dy - eʸ·Σ dy, the sum along `dim`.
+
+    Raises IndexError where `dim` is not an axis of x.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSoftmax.html
+    """
+
+    dim: int | None = None
+
+    def __call__(self, x: Array) -> tuple[Array, Backward]:
+        """y and its backward pass."""
+        (x,) = _check.real("LogSoftmax", x=x)
+        axis = _axis("LogSoftmax", self.dim, x.ndim)
+        y = log_softmax(np.atleast_1d(x), axis)
+
+        def backward(dy: Array) -> Gradients:
+            dy = np.atleast_1d(_check.cotangent("LogSoftmax", dy, x.shape))
+            return {"x": log_softmax_backward(dy, y, axis).reshape(x.shape)}
+
+        return y.reshape(x.shape), backward

@@ -1,0 +1,1 @@
+"""What is true: torch autograd, finite differences, the error budget, the comparison, and the referee."""

@@ -1,0 +1,66 @@
+"""PyTorch's reverse mode, as a `Vjp` over NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from .vjp import Array, Backward, Outputs, Vjp
+
+
+@contextmanager
+def deterministic_torch() -> Iterator[None]:
+    """One thread and torch's own kernels, restored afterwards.
+
+    oneDNN recompiles for every new shape and NNPACK multiplies by transforms that round far worse; shapes change
+    with every draw, and the oracle has to be the accurate one.
+    """
+    threads, onednn = torch.get_num_threads(), torch.backends.mkldnn.enabled
+    torch.set_num_threads(1)
+    torch.backends.mkldnn.enabled = False
+    try:
+        with torch.backends.nnpack.flags(enabled=False):  # type: ignore[no-untyped-call]
+            yield
+    finally:
+        torch.backends.mkldnn.enabled = onednn
+        torch.set_num_threads(threads)
+
+
+def torch_vjp(function: Callable[..., Any], differentiable: tuple[str, ...]) -> Vjp:
+    """The `Vjp` of a function of torch tensors.
+
+    `function` takes the inputs by name and answers a tensor or a tuple of tensors; gradients are taken with respect to the
+    inputs named in `differentiable`. An input the outputs do not depend on has gradient zero.
+    """
+
+    def vjp(**inputs: Array) -> tuple[Outputs, Backward]:
+        tensors = {name: _tensor(a).requires_grad_(name in differentiable) for name, a in inputs.items()}
+        result = function(**tensors)
+        outputs: tuple[torch.Tensor, ...] = result if isinstance(result, tuple) else (result,)
+        real = [y for y in outputs if y.is_floating_point()]
+
+        def backward(*cotangents: Array) -> Mapping[str, Array]:
+            wanted = [tensors[name] for name in differentiable]
+            found: tuple[torch.Tensor | None, ...] = (None,) * len(wanted)
+            if any(y.requires_grad for y in real):
+                found = torch.autograd.grad(
+                    real, wanted, [_tensor(dy) for dy in cotangents], allow_unused=True, retain_graph=True
+                )
+            return {
+                name: np.zeros_like(inputs[name]) if grad is None else grad.numpy().copy()
+                for name, grad in zip(differentiable, found, strict=True)
+            }
+
+        arrays = tuple(y.detach().numpy().copy() for y in outputs)
+        return (arrays if isinstance(result, tuple) else arrays[0]), backward
+
+    return vjp
+
+
+def _tensor(array: Array) -> torch.Tensor:
+    """A tensor that shares nothing with the array."""
+    return torch.from_numpy(np.array(array, order="C", copy=True))

@@ -1,0 +1,167 @@
+"""The error budget: how far from the truth rounding alone may bring each element of an answer. Computed, never chosen.
+
+`t` is the reference in float64 on the same (rounded) inputs and cotangents, T the dtype under test and u its unit roundoff.
+The budget of an element is the sum of
+- how far t moves when every input and cotangent moves by ±u at random (the conditioning of the problem);
+- u·|t|, and u·max|t| over the array (the rounding of intermediates);
+- the reference's own error at T, max|torch_T - t| over the array; for float64 it is estimated from float32, and from what
+  its backward answers for scaled cotangents;
+- T's smallest number (rounding near zero is absolute).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from .vjp import Answer, Array, Case, Vjp, ask
+
+# How many budgets an answer may be off. One number for all layers, outputs, gradients and dtypes: a budget is an
+# estimate of a rounding error's size, not a bound. See docs/budgets.md for what was measured.
+ALLOWED = 16.0
+
+TRIES = 8
+# The inputs are moved by a larger step and the movement is scaled back to u. A jump at a kink does not shrink with the
+# step, so scaling back keeps it from excusing a wrong convention there.
+STEP = 2.0**-12
+# No powers of two, by which nothing would be rounded.
+JITTER = (1.1, 1.3, 1.7)
+
+
+def unit_roundoff(dtype: np.dtype[np.floating]) -> float:
+    """Half the distance from 1 to the next number."""
+    return float(np.finfo(dtype).eps) / 2
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One array of the reference's answer with its budget.
+
+    `value` is the truth in float64. `parts` are the terms of the budget from cheap to costly; most answers are within the
+    first and never ask for the others.
+    """
+
+    value: Array
+    parts: tuple[Callable[[], Array | float], ...]
+
+    def budgets(self) -> Iterator[Array]:
+        """The sum of the first part, of the first two, and so on to the whole budget."""
+        total: Array = np.zeros(self.value.shape)
+        for part in self.parts:
+            total = total + part()
+            yield total
+
+    @cached_property
+    def budget(self) -> Array:
+        """The whole budget, element by element; infinite where torch in T has no finite answer but float64 has."""
+        *_, whole = self.budgets()
+        return whole
+
+    def replaced(self, value: Array, times: float = 1) -> Expected:
+        """Another value with the same budget, or a multiple of it."""
+        return Expected(value, tuple(lambda part=part: times * part() for part in self.parts))  # type: ignore[misc]
+
+
+class Reference:
+    """The truth for one case, and what rounding may do to it; costly parts are computed when asked for."""
+
+    def __init__(self, vjp: Vjp, case: Case) -> None:
+        self._vjp = vjp
+        self._case = case
+        self._dtype = case.dtype
+
+    @cached_property
+    def at_dtype(self) -> Answer:
+        """torch's answer in the dtype of the case."""
+        return self.truth if self._dtype == np.float64 else self._ask(self._case)
+
+    @cached_property
+    def truth(self) -> Answer:
+        """torch's answer in float64."""
+        return self._ask(self._case.astype(np.float64))
+
+    def output(self, number: int) -> Expected:
+        """What the output of this number should be."""
+        return self._expected(lambda answer: answer.outputs[number])
+
+    def gradient(self, name: str) -> Expected:
+        """What the gradient of this input should be."""
+        return self._expected(lambda answer: answer.gradients[name])
+
+    def _ask(self, case: Case) -> Answer:
+        with np.errstate(all="ignore"):
+            return ask(self._vjp, case)
+
+    @cached_property
+    def _single(self) -> tuple[Answer, Answer]:
+        """torch in float32 and in float64 on the same float32 inputs, whose difference scales to float64's error."""
+        rounded = self._case.astype(np.float32)
+        return self._ask(rounded), self._ask(rounded.astype(np.float64))
+
+    def _own_error(self, pick: Callable[[Answer], Array], t: Array) -> Array | float:
+        """max|torch_T - t| over the elements finite in both; infinite where only t is."""
+        if self._dtype != np.float64:
+            low = pick(self.at_dtype)
+            return _largest(low - t) + np.where(np.isfinite(t) & ~np.isfinite(low), np.inf, 0)
+        low, high = (pick(answer) for answer in self._single)
+        scale = unit_roundoff(self._dtype) / unit_roundoff(np.dtype(np.float32))
+        return max(_largest(low - high) * scale, *(_largest(pick(answer) - t) for answer in self._jittered))
+
+    @cached_property
+    def _jittered(self) -> list[Answer]:
+        """The reference's gradients for c·dy, divided by c: equal but for the rounding of its own backward.
+
+        Cancellation inside a saturated backward does not show in float32, where the result is plainly zero.
+        """
+        answers = []
+        for c in JITTER:
+            scaled = replace(self._case, cotangents=tuple(c * dy for dy in self._case.cotangents))
+            answer = self._ask(scaled)
+            answers.append(Answer(answer.outputs, {name: g / c for name, g in answer.gradients.items()}))
+        return answers
+
+    def _expected(self, pick: Callable[[Answer], Array]) -> Expected:
+        t = pick(self.truth)
+        if t.dtype.kind != "f":
+            return Expected(t, (lambda: 0.0,))
+        return Expected(
+            t, (lambda: self._rounding(t), lambda: self._own_error(pick, t), lambda: self._movement(pick, t))
+        )
+
+    def _rounding(self, t: Array) -> Array:
+        """u·|t| + u·max|t| + the smallest number."""
+        size = np.where(np.isfinite(t), np.abs(t), 0)
+        tiny = float(np.finfo(self._dtype).smallest_subnormal)
+        return np.asarray(unit_roundoff(self._dtype) * (size + size.max(initial=0)) + tiny)
+
+    @cached_property
+    def _moved(self) -> list[Answer]:
+        """The reference on inputs and cotangents moved by ±STEP, relative to each element; zeros stay zeros."""
+        case = self._case.astype(np.float64)
+        rng = np.random.default_rng(0)  # the same eight tries for every case: judging is repeatable
+
+        def move(a: Array) -> Array:
+            if a.dtype.kind != "f":
+                return a
+            return np.asarray(a * (1 + STEP * (2 * rng.integers(0, 2, a.shape) - 1)))
+
+        return [self._ask(case.map(move)) for _ in range(TRIES)]
+
+    def _movement(self, pick: Callable[[Answer], Array], t: Array) -> Array:
+        """The largest movement of each element, scaled from STEP back to u; infinite where t stops being finite."""
+        moved = np.zeros(t.shape)
+        with np.errstate(invalid="ignore"):
+            for answer in self._moved:
+                difference = np.abs(pick(answer) - t)
+                lost = np.isfinite(t) & ~np.isfinite(difference)
+                moved = np.fmax(moved, np.where(lost, np.inf, difference))
+        return moved * (unit_roundoff(self._dtype) / STEP)
+
+
+def _largest(difference: Array) -> float:
+    """The largest finite magnitude, 0 where there is none."""
+    size = np.abs(difference)
+    return float(size.max(initial=0.0, where=np.isfinite(size)))

@@ -1,0 +1,66 @@
+"""Element by element: what a layer answered against what it should have, in budgets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .budget import ALLOWED, Expected
+from .vjp import Array
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The worst element of one array, and how much of it was really compared.
+
+    `ratio` is the worst error in budgets: an upper bound where it is below 1 (the costly part of the budget is only
+    computed where the cheap part does not suffice). `excluded` counts elements whose budget is infinite.
+    """
+
+    ratio: float
+    index: tuple[int, ...]
+    got: Any
+    expected: Any
+    budget: float
+    elements: int
+    excluded: int
+    wrong: int
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every element is within ALLOWED budgets."""
+        return self.ratio <= ALLOWED
+
+
+def compare(got: Array, expected: Expected) -> Comparison:
+    """Compare an answer of the right shape with what was expected.
+
+    NaN agrees with NaN and an infinity with itself, and with nothing else; integers agree when equal.
+    """
+    for budget in expected.budgets():
+        ratios = _ratios(got, expected.value, budget)
+        if not (ratios > 1).any():
+            break
+    if not ratios.size:
+        return Comparison(0.0, (), None, None, 0.0, 0, 0, 0)
+    index = tuple(int(i) for i in np.unravel_index(int(ratios.argmax()), ratios.shape))
+    return Comparison(
+        ratio=float(ratios[index]),
+        index=index,
+        got=got[index].item(),
+        expected=expected.value[index].item(),
+        budget=float(budget[index]),
+        elements=ratios.size,
+        excluded=int(np.isinf(budget).sum()),
+        wrong=int((ratios > ALLOWED).sum()),
+    )
+
+
+def _ratios(got: Array, want: Array, budget: Array) -> Array:
+    """Each element's error in budgets; 0 where both are NaN or equal, infinite where only one is finite."""
+    with np.errstate(all="ignore"):
+        same = (got == want) | ((got != got) & (want != want)) | np.isinf(budget)
+        error = np.abs(got.astype(np.float64) - want.astype(np.float64))
+        return np.asarray(np.where(same, 0.0, np.nan_to_num(error / budget, nan=np.inf, posinf=np.inf)))

@@ -1,0 +1,1 @@
+"""What must hold, for which inputs, and everything that tries it: contracts, laws, trials, reports."""

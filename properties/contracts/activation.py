@@ -1,0 +1,23 @@
+"""Contracts of the activations."""
+
+import torch
+from hypothesis import strategies as st
+
+from ..contract import Contract, Module
+from ..domain import Draft
+from ..values import Real, Spec
+
+
+def _any_shape(d: Draft) -> dict[str, Spec]:
+    return {"x": Real(d.shape())}
+
+
+def _leaky_relu(d: Draft) -> dict[str, Spec]:
+    d.option("negative_slope", st.sampled_from([0.01, 0.0, 1.0, 0.25, 2.0, -0.5]))
+    return _any_shape(d)
+
+
+ReLU = Contract("ReLU", Module(torch.nn.ReLU), _any_shape)
+LeakyReLU = Contract("LeakyReLU", Module(torch.nn.LeakyReLU), _leaky_relu)
+Sigmoid = Contract("Sigmoid", Module(torch.nn.Sigmoid), _any_shape)
+Tanh = Contract("Tanh", Module(torch.nn.Tanh), _any_shape)

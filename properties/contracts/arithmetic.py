@@ -1,0 +1,28 @@
+"""Contracts of the arithmetic gates."""
+
+import torch
+from hypothesis import strategies as st
+
+from ..contract import Contract, Function
+from ..domain import Draft
+from ..values import Real, Shape, Spec
+
+
+def broadcast_pair(d: Draft) -> tuple[Shape, Shape]:
+    """Two shapes that broadcast: each axis stretched on one side, the other or neither; leading axes missing."""
+    shape = d.shape()
+    stretched = d(st.lists(st.sampled_from("none left right".split()), min_size=len(shape), max_size=len(shape)))
+    left = tuple(1 if side == "left" else n for n, side in zip(shape, stretched, strict=True))
+    right = tuple(1 if side == "right" else n for n, side in zip(shape, stretched, strict=True))
+    missing = d(st.integers(0, len(shape)))
+    side = d(st.sampled_from("none left right".split()))
+    return left[missing:] if side == "left" else left, right[missing:] if side == "right" else right
+
+
+def _gate(d: Draft) -> dict[str, Spec]:
+    x, other = broadcast_pair(d)
+    return {"x": Real(x), "other": Real(other)}
+
+
+Add = Contract("Add", Function(torch.add, ("x", "other")), _gate)
+Multiply = Contract("Multiply", Function(torch.mul, ("x", "other")), _gate)

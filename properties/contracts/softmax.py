@@ -1,0 +1,20 @@
+"""Contracts of softmax and its logarithm."""
+
+import torch
+from hypothesis import strategies as st
+
+from ..contract import Contract, Module
+from ..domain import Draft
+from ..values import Real, Spec
+
+
+def _along_dim(d: Draft) -> dict[str, Spec]:
+    shape = d.shape()
+    rank = max(len(shape), 1)
+    # The implicit dim of torch needs a second axis for the ranks 2 and above 3, which they have.
+    d.option("dim", st.one_of(st.none(), st.integers(-rank, rank - 1)))
+    return {"x": Real(shape)}
+
+
+Softmax = Contract("Softmax", Module(torch.nn.Softmax), _along_dim)
+LogSoftmax = Contract("LogSoftmax", Module(torch.nn.LogSoftmax), _along_dim)

@@ -1,0 +1,121 @@
+"""What a trial reports while it runs; the terminal, reports and files consume these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..oracle.compare import Comparison
+from ..oracle.referee import Verdict
+from ..oracle.vjp import Case
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """An example was drawn and all its sub-cases passed (or one did not)."""
+
+    layer: str
+    law: str
+    examples: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A law was found broken for the first time; shrinking begins."""
+
+    layer: str
+    law: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A broken law in its smallest case."""
+
+    layer: str
+    contract: str
+    law: str
+    statement: str
+    what: str
+    finding: str
+    case: Case
+    comparison: Comparison | None
+    verdict: Verdict | None
+    script: Path | None
+    shown: str
+    found_after: int
+    seed: int
+    repeatable: bool = True
+    after_another: bool = False
+
+
+@dataclass(frozen=True)
+class LawResult:
+    """How one law fared: examples drawn, sub-cases and elements judged, elements excluded, the worst error in budgets."""
+
+    layer: str
+    contract: str
+    law: str
+    examples: int
+    cases: int
+    elements: int
+    excluded: int
+    worst: float
+    seconds: float
+    failure: Failure | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Held, and judged something: a law that could not have failed has not passed."""
+        return self.failure is None and not self.vacuous
+
+    @property
+    def vacuous(self) -> bool:
+        """Whether everything was excluded, so that nothing was judged."""
+        return self.failure is None and self.elements == self.excluded
+
+
+@dataclass(frozen=True)
+class Done:
+    """A law has been tried."""
+
+    result: LawResult
+
+
+Event = Drawn | Failed | Done
+
+
+@dataclass(frozen=True)
+class Result:
+    """All laws of one layer."""
+
+    layer: str
+    contract: str
+    laws: tuple[LawResult, ...] = field(default=())
+
+    @property
+    def passed(self) -> bool:
+        """Whether every law holds."""
+        return all(law.passed for law in self.laws)
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The broken laws, in their smallest cases."""
+        return [law.failure for law in self.laws if law.failure is not None]
+
+    @property
+    def worst(self) -> float:
+        """The worst error of any law that holds, in budgets."""
+        return max((law.worst for law in self.laws if law.failure is None), default=0.0)
+
+    def __str__(self) -> str:
+        from .explain import explain_result
+
+        return explain_result(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as plain data, for JSON."""
+        from .explain import result_as_dict
+
+        return result_as_dict(self)

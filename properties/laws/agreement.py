@@ -1,0 +1,113 @@
+"""Laws of agreement with torch: values, gradients, dtypes and shapes, NaN and infinities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from ...oracle.budget import Expected
+from ...oracle.referee import judge_gradient, judge_output
+from ...oracle.vjp import Case
+from ..contract import Contract
+from ..domain import Situation
+from ..values import NONFINITE
+from .law import Bench, Broken, Law, allowance, missing
+
+
+def _compare_script(got: str, expected: str, allowed: Expected) -> list[str]:
+    return [
+        f"got, expected = ask(*case){got}, truth(*case){expected}",
+        f"allowed = {allowance(allowed)}",
+        "wrong = differ(got, expected, allowed)",
+    ]
+
+
+def judge_forward(bench: Bench, case: Case) -> None:
+    """Every output against torch's."""
+    outputs, _ = bench.forward(case)
+    reference = bench.reference(case)
+    count = len(reference.truth.outputs)
+    if len(outputs) != count:
+        finding = f"the layer has {len(outputs)} outputs, torch has {count}"
+        lines = [f"wrong = len(ask(*case)[0]) != {count}"]
+        raise Broken("outputs", finding, case, script=lambda: lines)
+    for number, got in enumerate(outputs):
+        expected = reference.output(number)
+        bench.compare(
+            got,
+            expected,
+            "output" if count == 1 else f"output {number}",
+            case,
+            script=lambda n=number, e=expected: _compare_script(f"[0][{n}]", f"[0][{n}]", e),
+            verdict=lambda index, n=number: judge_output(bench.layer, bench.torch(case), case, n),  # noqa: ARG005
+        )
+
+
+def judge_gradients(bench: Bench, case: Case) -> None:
+    """Every gradient against autograd's."""
+    gradients = bench.ask(case).gradients
+    for name in missing(gradients, case.differentiable):
+        lines = [f"wrong = ask(*case)[1].get({name!r}) is None"]
+        raise Broken(f"gradient of {name}", "the backward does not answer it", case, script=lambda: lines)
+    reference = bench.reference(case)
+    for name in case.differentiable:
+        expected = reference.gradient(name)
+        bench.compare(
+            gradients[name],
+            expected,
+            f"gradient of {name}",
+            case,
+            script=lambda n=name, e=expected: _compare_script(f'[1]["{n}"]', f'[1]["{n}"]', e),
+            verdict=lambda index, n=name: judge_gradient(bench.layer, bench.torch(case), case, n, index),
+        )
+
+
+def judge_dtype_and_shape(bench: Bench, case: Case) -> None:
+    """Outputs have torch's dtypes and shapes, gradients those of the inputs they belong to."""
+    answer = bench.ask(case)
+    truth = bench.reference(case).at_dtype
+    pairs = [
+        (f"output {n}", got, want, f"[0][{n}]")
+        for n, (got, want) in enumerate(zip(answer.outputs, truth.outputs, strict=False))
+    ] + [
+        (f"gradient of {n}", answer.gradients[n], truth.gradients[n], f'[1]["{n}"]')
+        for n in case.differentiable
+        if answer.gradients.get(n) is not None
+    ]
+    for what, got, want, place in pairs:
+        got = np.asarray(got)
+        bench.tally.count(1)
+        if (got.dtype, got.shape) != (want.dtype, want.shape):
+            finding = f"it is {got.dtype} {got.shape}, torch's is {want.dtype} {want.shape}"
+            lines = [
+                f"got = np.asarray(ask(*case){place})",
+                f"wrong = (got.dtype.name, got.shape) != {(want.dtype.name, want.shape)!r}",
+            ]
+            raise Broken(what, finding, case, script=lambda lines=lines: lines)
+
+
+def judge_nonfinite(bench: Bench, case: Case) -> None:
+    """Outputs and gradients where NaN and infinities came in."""
+    judge_forward(bench, case)
+    judge_gradients(bench, case)
+
+
+def _nonfinite_strategy(contract: Contract, fixed: Mapping[str, Any]) -> st.SearchStrategy[Situation]:
+    return contract.situations(fixed=fixed, edits=NONFINITE, at_least=1)
+
+
+FORWARD = Law("forward", "the outputs are torch's", judge_forward)
+GRADIENTS = Law("gradients", "every gradient is autograd's, for a drawn cotangent", judge_gradients)
+DTYPE_AND_SHAPE = Law(
+    "dtype_and_shape", "outputs and gradients have torch's dtypes and shapes", judge_dtype_and_shape
+)
+NONFINITE_VALUES = Law(
+    "nonfinite",
+    "NaN and infinities come out where torch has them",
+    judge_nonfinite,
+    strategy=_nonfinite_strategy,
+    strict=True,
+)

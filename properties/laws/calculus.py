@@ -1,0 +1,169 @@
+"""Laws of calculus: a backward pass is the derivative of its own forward, and linear in the cotangent."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from ...oracle.budget import ALLOWED, unit_roundoff
+from ...oracle.finite import Witness, along, cotangent_vector, gaussian_direction, slope, unit_direction, weigh, with_cotangents
+from ...oracle.referee import judge_gradient
+from ...oracle.vjp import Array, Case
+from ..contract import Contract
+from ..domain import Situation
+from ..literals import array_source
+from .law import Bench, Broken, Law
+
+DIRECTIONS = 2
+# Up to this many numbers in all differentiable inputs, the whole Jacobian is measured, one unit direction each.
+SMALL = 6
+
+
+def judge_finite_differences(bench: Bench, case: Case) -> None:
+    """<dx, v> against the finite difference of <dy, y> along v.
+
+    Outputs with a kink within a step of x say nothing: they are counted as excluded and their cotangent is set to zero.
+    """
+    _, backward = bench.forward(case)
+    seed = zlib.crc32(b"".join(a.tobytes() for a in case.inputs.values()))
+    rng = np.random.default_rng(seed)
+    names = case.differentiable
+    directions = [gaussian_direction(case, rng, names) for _ in range(DIRECTIONS)]
+    if sum(case.inputs[n].size for n in names) <= SMALL:
+        directions += [unit_direction(case, n, i) for n in names for i in np.ndindex(case.inputs[n].shape)]
+    for direction in directions:
+        found = slope(bench.layer, case, direction)
+        seen = found.seen
+        bench.tally.count(seen.size, int((~seen).sum()))
+        visible = with_cotangents(case, np.where(seen, cotangent_vector(case), 0))
+        gradients = bench.backward(backward, visible)
+        if any(np.shape(gradients.get(n)) != case.inputs[n].shape for n in names):
+            continue  # the laws of gradients and of shapes report it
+        witness = weigh(found, visible, direction, gradients)
+        if not witness.agrees:
+            raise _not_derivative(bench, visible, direction, gradients, witness)
+
+
+def _not_derivative(
+    bench: Bench, case: Case, direction: Mapping[str, Array], gradients: Mapping[str, Array], witness: Witness
+) -> Broken:
+    """The finding, with the input to blame: the one whose own part of the direction disagrees most."""
+    parts = {n: along(bench.layer, case, {n: v}, gradients) for n, v in direction.items()}
+    name = max(parts, key=lambda n: _excess(parts[n]))
+    if not parts[name].agrees:
+        witness, direction = parts[name], {name: direction[name]}
+    finding = (
+        f"along a direction v, <dx, v> is {witness.claimed:.9g}, but the finite difference of the layer's own forward is "
+        f"{witness.measured:.9g} (± {ALLOWED * witness.error:.2g})"
+    )
+    index = tuple(int(i) for i in np.unravel_index(int(np.abs(direction[name]).argmax()), direction[name].shape))
+    return Broken(
+        f"gradient of {name}",
+        finding,
+        case,
+        verdict=lambda: judge_gradient(bench.layer, bench.torch(case), case, name, index),
+        script=lambda: _difference_script(case, direction, witness),
+    )
+
+
+def _excess(witness: Witness) -> float:
+    return abs(witness.measured - witness.claimed) / witness.error if witness.error else np.inf
+
+
+def _difference_script(case: Case, direction: Mapping[str, Array], witness: Witness) -> list[str]:
+    names = list(case.inputs)
+    # The plain central difference has an error of order h²: half the disagreement tells wrong from right.
+    allowed = abs(witness.measured - witness.claimed) / 2
+    places = [f'(ask(*case)[1]["{n}"] * v{names.index(n)}).sum()' for n in direction]
+    return [
+        *(f"v{names.index(n)} = {array_source(v)}" for n, v in direction.items()),
+        "def loss(h):",
+        f"    moved = [{', '.join(f'{n} + h * v{i}' if n in direction else n for i, n in enumerate(_safe(names)))}]",
+        "    return sum((dy * y).sum() for dy, y in zip(cotangents, ask(*moved, *cotangents)[0]))",
+        "h = 2.0**-12",
+        "expected = (loss(h) - loss(-h)) / (2 * h)",
+        f"got = {' + '.join(places)}",
+        f"wrong = abs(got - expected) > {allowed!r}",
+    ]
+
+
+def _safe(names: list[str]) -> list[str]:
+    return [name.replace(".", "_") for name in names]
+
+
+def _difference_strategy(contract: Contract, fixed: Mapping[str, Any]) -> st.SearchStrategy[Situation]:
+    # A kink or a tie has no derivative to measure: no edits here, and few whole numbers. What torch does at kinks is compared
+    # by the other laws.
+    return contract.situations(fixed=fixed, dtypes=("float64",), edits={}, generic=True)
+
+
+def judge_linearity(bench: Bench, case: Case) -> None:
+    """backward(2·dy - dy'/2) against 2·backward(dy) - backward(dy')/2, and backward(0) against 0."""
+    _, backward = bench.forward(case)
+    other = replace(case, cotangents=tuple(second_cotangent(dy) for dy in case.cotangents))
+    mixed = tuple(2 * a - b / 2 for a, b in zip(case.cotangents, other.cotangents, strict=True))
+    both = replace(case, cotangents=mixed)
+    nothing = replace(case, cotangents=tuple(np.zeros_like(dy) for dy in case.cotangents))
+    first, second, mix, zero = (bench.backward(backward, c) for c in (case, other, both, nothing))
+    u = unit_roundoff(case.dtype)
+    for name in case.differentiable:
+        with np.errstate(all="ignore"):
+            a, b, got, none = (np.asarray(g[name], np.float64) for g in (first, second, mix, zero))
+            expected = 2 * a - b / 2
+            usable = np.isfinite(a) & np.isfinite(b) & np.isfinite(expected)
+            bench.tally.count(usable.size, int((~usable).sum()))
+            size = max(float(np.abs(g).max(initial=0, where=usable)) for g in (a, b, got))
+            error = np.where(usable, np.abs(got - expected), 0)
+            if (error > u * size).any():
+                parts = [bench.reference(c).gradient(name).budget for c in (case, other, both)]
+                allowed = ALLOWED * (2 * parts[0] + parts[1] / 2 + parts[2])
+                if (error > allowed).any():
+                    raise _not_linear(case, name, got, expected, allowed)
+            if (usable & (none != 0)).any():
+                lines = [
+                    f'got = ask(*inputs, *(0 * dy for dy in cotangents))[1]["{name}"]',
+                    "wrong = np.any(got != 0)",
+                ]
+                finding = "it is not zero for a cotangent of zeros"
+                raise Broken(f"gradient of {name}", finding, case, script=lambda lines=lines: lines)
+
+
+def _not_linear(case: Case, name: str, got: Array, expected: Array, allowed: Array) -> Broken:
+    error = np.abs(got - expected) - allowed
+    index = np.unravel_index(int(np.nan_to_num(error, nan=-1).argmax()), error.shape)
+    finding = (
+        f"backward(2·dy - dy'/2) is {got[index]:.9g} where 2·backward(dy) - backward(dy')/2 is {expected[index]:.9g}: "
+        "the backward is not linear in the cotangent"
+    )
+
+    def script() -> list[str]:
+        place = f'[1]["{name}"]'
+        return [
+            "other = [np.flip(dy) * 0.5 + 1 for dy in cotangents]",
+            "mixed = [2 * a - b / 2 for a, b in zip(cotangents, other)]",
+            f"got = ask(*inputs, *mixed){place}",
+            f"expected = 2 * ask(*case){place} - ask(*inputs, *other){place} / 2",
+            f"allowed = {array_source(np.where(np.isfinite(allowed), allowed, np.inf))}",
+            "wrong = differ(got, expected, allowed)",
+        ]
+
+    return Broken(f"gradient of {name}", finding, case, script=script)
+
+
+def second_cotangent(dy: Array) -> Array:
+    """Another cotangent of the same shape, made from the first so that a script can make it too."""
+    return np.asarray(np.flip(dy) * 0.5 + 1, dy.dtype)
+
+
+FINITE_DIFFERENCES = Law(
+    "finite_differences",
+    "every gradient is the finite difference of the layer's own forward",
+    judge_finite_differences,
+    strategy=_difference_strategy,
+)
+LINEARITY = Law("linearity", "the backward is linear in the cotangent, and zero at zero", judge_linearity)

@@ -1,0 +1,192 @@
+"""Laws of conduct: a layer leaves its arguments alone, keeps nothing between calls, and takes any memory layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from ...oracle.vjp import Answer, Array, Case, outputs_of
+from .law import Bench, Broken, Law, allowance, missing
+
+
+def other_case(case: Case) -> Case:
+    """Another case of the same shapes, made from the first so that a script can make it too."""
+    return case.map(lambda a: np.flip(a).copy() if a.dtype.kind in "iu" else np.asarray(np.flip(a) * 0.5 + 1, a.dtype))
+
+
+OTHER = "other = [np.flip(a) if a.dtype.kind in 'iu' else np.flip(a) * a.dtype.type(0.5) + 1 for a in case]"
+
+
+def judge_purity(bench: Bench, case: Case) -> None:
+    """Arguments are not modified, results do not share memory, and no call changes the answer of another."""
+    _judge_arguments(bench, case)
+    first = bench.ask(case)
+    kept = _snapshot(first)
+    _judge_aliases(bench, first, case)
+    lines = ["first = copy.deepcopy(ask(*case))", "wrong = not same(first, ask(*case))"]
+    _same(bench, bench.ask(case), kept, case, "the second time it is called", lines)
+
+    # A new layer, which has seen nothing, is asked what this one, which has, is asked.
+    other = other_case(case)
+    fresh = _snapshot(bench.ask(other, bench.make(bench.config)))
+    lines = [
+        OTHER,
+        "first = copy.deepcopy(ask(*other))",
+        "layer = make()",
+        "ask(*case)",
+        "wrong = not same(first, ask(*other))",
+    ]
+    _same(bench, bench.ask(other), fresh, case, "after a call with other values", lines)
+    if bench.layer.reentrant:
+        _, backward = bench.forward(case)
+        bench.ask(other)
+        late = Answer(first.outputs, bench.backward(backward, case))
+        lines = [
+            OTHER,
+            "y, gradients = ask(*case)",
+            "first = copy.deepcopy((y, gradients))",
+            "_, later = start(*inputs)",
+            "ask(*other)",
+            "wrong = not same(first, (y, later(*cotangents)))",
+        ]
+        _same(bench, late, kept, case, "when another call comes between forward and backward", lines)
+    lines = [
+        OTHER,
+        "answer = ask(*case)",
+        "first = copy.deepcopy(answer)",
+        "ask(*other)",
+        "wrong = not same(first, answer)",
+    ]
+    _same(bench, first, kept, case, "later, because its memory is used again", lines)
+
+
+def _judge_arguments(bench: Bench, case: Case) -> None:
+    """The layer gets its own copies, which must still be what they were."""
+    own = case.copies()
+    try:
+        _, backward = bench.layer(**own.inputs)
+    except Exception as error:
+        raise bench.raised("forward", error, case) from error
+    _unchanged(bench, case, own, "forward")
+    try:
+        backward(*own.cotangents)
+    except Exception as error:
+        raise bench.raised("backward", error, case) from error
+    _unchanged(bench, case, own, "backward")
+
+
+def _unchanged(bench: Bench, case: Case, own: Case, where: str) -> None:
+    pairs = [(name, a, own.inputs[name]) for name, a in case.inputs.items()]
+    pairs += [("dy", a, b) for a, b in zip(case.cotangents, own.cotangents, strict=True)]
+    for name, before, now in pairs:
+        bench.tally.count(1)
+        if before.tobytes() != now.tobytes():
+            lines = ["before = [a.copy() for a in case]", "ask_in_place(*case)", "wrong = not same(before, case)"]
+            raise Broken(name, f"the {where} modifies its argument {name}", case, script=lambda: lines)
+
+
+def _judge_aliases(bench: Bench, answer: Answer, case: Case) -> None:
+    results = [(f"output {n}", y) for n, y in enumerate(answer.outputs)]
+    results += [(f"gradient of {n}", g) for n, g in answer.gradients.items() if isinstance(g, np.ndarray)]
+    for (a, first), (b, second) in combinations(results, 2):
+        bench.tally.count(1)
+        if np.shares_memory(first, second):
+            lines = [
+                "ys, gs = ask(*case)",
+                "results = [*ys, *(g for g in gs.values() if isinstance(g, np.ndarray))]",
+                "wrong = any(np.shares_memory(a, b) for i, a in enumerate(results) for b in results[:i])",
+            ]
+            raise Broken(b, f"it shares memory with {a}", case, script=lambda: lines)
+
+
+def _snapshot(answer: Answer) -> Answer:
+    return Answer(
+        tuple(y.copy() for y in answer.outputs),
+        {n: np.array(g) for n, g in answer.gradients.items() if g is not None},
+    )
+
+
+def _same(bench: Bench, answer: Answer, kept: Answer, case: Case, when: str, lines: list[str]) -> None:
+    """Bit for bit the same answer, for it is the same computation."""
+    pairs: list[tuple[str, Any, Array]] = [
+        (f"output {n}", a, b) for n, (a, b) in enumerate(zip(answer.outputs, kept.outputs, strict=False))
+    ]
+    pairs += [(f"gradient of {n}", answer.gradients.get(n), b) for n, b in kept.gradients.items()]
+    for what, now, before in pairs:
+        bench.tally.count(1)
+        if now is None or np.asarray(now).tobytes() != before.tobytes():
+            raise Broken(what, f"the answer changes {when}", case, script=lambda: lines)
+
+
+def _strided(a: Array) -> Array:
+    wide = np.full(tuple(2 * n for n in a.shape), 7, a.dtype)
+    wide[tuple(slice(None, None, 2) for _ in a.shape)] = a
+    return wide[tuple(slice(None, None, 2) for _ in a.shape)]
+
+
+def _read_only(a: Array) -> Array:
+    b = a.copy()
+    b.flags.writeable = False
+    return b
+
+
+# The name of a view, how it is made, and the same as source.
+VIEWS: Mapping[str, tuple[Callable[[Array], Array], str]] = {
+    "strided": (_strided, "np.repeat(a.reshape(*a.shape, 1), 2, axis=-1)[..., 0]"),
+    "transposed": (lambda a: np.asarray(a, order="F"), "np.asarray(a, order='F')"),
+    "negative-stride": (lambda a: np.flip(np.flip(a).copy()), "np.flip(np.flip(a).copy())"),
+    "read-only": (_read_only, "np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape)"),
+}
+
+
+def judge_views(bench: Bench, case: Case) -> None:
+    """The same values in another memory layout give the same answer, within the budget (sums may be reordered)."""
+    plain = bench.ask(case)
+    reference = bench.reference(case)
+    for kind, (make, source) in VIEWS.items():
+        own = case.map(make)
+        try:
+            y, backward = bench.layer(**own.inputs)
+            outputs, gradients = outputs_of(y), dict(backward(*own.cotangents))
+        except Exception as error:
+            finding = f"with {kind} arrays the layer raises {type(error).__name__}: {error}"
+            lines = [f"ask_in_place(*({source} for a in case))  # raises", "wrong = False"]
+            raise Broken(f"{kind} arrays", finding, case, script=lambda lines=lines: lines) from error
+        pairs = [(f"output {n}", got, want) for n, (got, want) in enumerate(zip(outputs, plain.outputs, strict=True))]
+        pairs += [
+            (f"gradient of {n}", gradients.get(n), plain.gradients[n])
+            for n in case.differentiable
+            if n not in missing(plain.gradients, case.differentiable)
+        ]
+        for number, (what, got, want) in enumerate(pairs):
+            if got is not None and np.asarray(got).tobytes() == np.asarray(want).tobytes():
+                bench.tally.count(np.size(want))
+                continue
+            name = what.removeprefix("gradient of ")
+            place = f"[0][{number}]" if name == what else f'[1]["{name}"]'
+            truth = reference.output(number) if name == what else reference.gradient(name)
+            # Both answers may be off, so the budget counts twice.
+            twice = truth.replaced(np.asarray(want), 2)
+            bench.compare(
+                got,
+                twice,
+                f"{what} with {kind} arrays",
+                case,
+                script=lambda e=twice, s=source, p=place: [
+                    f"expected = ask(*case){p}",
+                    f"got = ask_in_place(*({s} for a in case)){p}",
+                    f"allowed = {allowance(e)}",
+                    "wrong = differ(got, expected, allowed)",
+                ],
+            )
+
+
+PURITY = Law(
+    "purity",
+    "arguments are not modified, results share no memory, and no call changes the answer of another",
+    judge_purity,
+)
+VIEWS_LAW = Law("views", "strided, transposed, read-only and negative-stride arrays give the same answer", judge_views)

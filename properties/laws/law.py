@@ -1,0 +1,177 @@
+"""What a law is, the bench it judges at, and the evidence it leaves where it is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from ...oracle.autograd import torch_vjp
+from ...oracle.budget import ALLOWED, Expected, Reference
+from ...oracle.compare import Comparison, compare
+from ...oracle.referee import Verdict
+from ...oracle.vjp import Answer, Array, Case, Vjp, outputs_of
+from ..adapt import Adapted, StyleError
+from ..contract import Contract
+from ..domain import Situation
+from ..literals import array_source
+
+
+@dataclass
+class Tally:
+    """How much was judged: elements compared, those that had to be excluded, and the worst error in budgets."""
+
+    elements: int = 0
+    excluded: int = 0
+    worst: float = 0.0
+
+    def add(self, comparison: Comparison) -> None:
+        """Count one comparison."""
+        self.count(comparison.elements, comparison.excluded)
+        self.worst = max(self.worst, comparison.ratio)
+
+    def count(self, elements: int, excluded: int = 0) -> None:
+        """Count elements that were judged without a budget."""
+        self.elements += elements
+        self.excluded += excluded
+
+
+class Broken(Exception):  # noqa: N818 - a verdict, not an error of ours
+    """A law does not hold for this case.
+
+    `what` names the thing that is wrong ("gradient of weight"), `finding` says how. `verdict` and `script` (the lines of a
+    reproduction script that decide `wrong`) are costly or long, so they are made for the smallest case only.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        finding: str,
+        case: Case,
+        *,
+        script: Callable[[], list[str]],
+        comparison: Comparison | None = None,
+        verdict: Callable[[], Verdict] | None = None,
+    ) -> None:
+        super().__init__(f"{what}: {finding}")
+        self.what = what
+        self.finding = finding
+        self.case = case
+        self.comparison = comparison
+        self.verdict = verdict
+        self.script = script
+
+
+@dataclass
+class Bench:
+    """A layer and its torch reference, both in one configuration, and the tally of what was judged here."""
+
+    contract: Contract
+    layer: Adapted
+    config: Mapping[str, Any]
+    make: Callable[[Mapping[str, Any]], Adapted]
+    tally: Tally = field(default_factory=Tally)
+
+    @cached_property
+    def _function(self) -> Callable[..., Any]:
+        return self.contract.reference.bind(self.config)
+
+    def torch(self, case: Case) -> Vjp:
+        """The reference, differentiating what the case asks for."""
+        return torch_vjp(self._function, case.differentiable)
+
+    def reference(self, case: Case) -> Reference:
+        """The truth for a case."""
+        return Reference(self.torch(case), case)
+
+    def forward(self, case: Case, vjp: Vjp | None = None) -> tuple[tuple[Array, ...], Callable[..., Any]]:
+        """The layer's outputs and its backward pass on writable copies of the inputs."""
+        own = case.copies()
+        try:
+            y, backward = (vjp or self.layer)(**own.inputs)
+            return outputs_of(y), backward
+        except StyleError:
+            raise
+        except Exception as error:
+            raise self.raised("forward", error, case) from error
+
+    def backward(self, backward: Callable[..., Any], case: Case) -> dict[str, Array]:
+        """The gradients for the cotangents of the case, copies of which are handed over."""
+        cotangents = [dy.copy() for dy in case.cotangents]
+        try:
+            return dict(backward(*cotangents))
+        except StyleError:
+            raise
+        except Exception as error:
+            raise self.raised("backward", error, case) from error
+
+    def ask(self, case: Case, vjp: Vjp | None = None) -> Answer:
+        """Forward and backward; an exception of the layer is a finding."""
+        outputs, backward = self.forward(case, vjp)
+        return Answer(outputs, self.backward(backward, case))
+
+    def raised(self, where: str, error: Exception, case: Case) -> Broken:
+        """The finding that a layer raised where torch answers."""
+        first = str(error).strip().partition("\n")[0]
+        finding = f"the {where} raised {type(error).__name__}: {first}"
+        return Broken(where, finding, case, script=lambda: ["ask(*case)  # raises", "wrong = False"])
+
+    def compare(
+        self,
+        got: Any,
+        expected: Expected,
+        what: str,
+        case: Case,
+        *,
+        script: Callable[[], list[str]],
+        verdict: Callable[[tuple[int, ...]], Verdict] | None = None,
+    ) -> None:
+        """Compare one array and count it; Broken where the shape or an element differs."""
+        got = np.asarray(got)
+        if got.shape != expected.value.shape:
+            finding = f"its shape is {got.shape}, torch's is {expected.value.shape}"
+            raise Broken(what, finding, case, script=script)
+        comparison = compare(got, expected)
+        self.tally.add(comparison)
+        if not comparison.agrees:
+            decide = None if verdict is None else (lambda: verdict(comparison.index))
+            raise Broken(what, "", case, comparison=comparison, verdict=decide, script=script)
+
+
+Judge = Callable[[Bench, Case], None]
+Strategy = Callable[[Contract, Mapping[str, Any]], st.SearchStrategy[Situation]]
+
+
+def common_strategy(contract: Contract, fixed: Mapping[str, Any]) -> st.SearchStrategy[Situation]:
+    """The whole domain with the ordinary edits."""
+    return contract.situations(fixed=fixed)
+
+
+@dataclass(frozen=True)
+class Law:
+    """A property that must hold: its name, what it says, and how one case is judged.
+
+    `strict` laws are on for gradjury's own layers and asked for by others. `applies` says for which fixed options the law
+    has anything to say.
+    """
+
+    name: str
+    statement: str
+    judge: Judge
+    strategy: Strategy = common_strategy
+    strict: bool = False
+    applies: Callable[[Mapping[str, Any]], bool] = lambda fixed: True  # noqa: ARG005
+
+
+def missing(gradients: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Names without a gradient."""
+    return [name for name in names if gradients.get(name) is None]
+
+
+def allowance(expected: Expected) -> str:
+    """The allowed error, element by element, as the source of an array."""
+    return array_source(np.where(np.isfinite(expected.budget), ALLOWED * expected.budget, np.inf))

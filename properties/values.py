@@ -1,0 +1,189 @@
+"""Values for the arrays of a case, made with NumPy from a drawn seed.
+
+Hypothesis' own array strategy gives four or five distinct values and becomes unusable above 500 elements; here
+it draws the shapes, a seed and the names of edits, and a generator seeded with the former fills the arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+
+def _some(rng: np.random.Generator, a: Array) -> Array:
+    """A random third of the elements, at least one, as a mask."""
+    mask = rng.random(a.shape) < 1 / 3
+    if a.size:
+        mask.flat[rng.integers(a.size)] = True
+    return mask
+
+
+def _ties(rng: np.random.Generator, a: Array) -> Array:
+    return np.where(_some(rng, a), rng.permutation(a.ravel()).reshape(a.shape), a)
+
+
+def _zeros(rng: np.random.Generator, a: Array) -> Array:
+    return np.where(_some(rng, a), rng.choice([0.0, -0.0], a.shape), a)
+
+
+def _equal_rows(rng: np.random.Generator, a: Array) -> Array:
+    if not a.ndim:
+        return a
+    axis = int(rng.integers(a.ndim))
+    return np.broadcast_to(a.take([0] if a.shape[axis] else [], axis), a.shape).copy()
+
+
+def _tiny(rng: np.random.Generator, a: Array) -> Array:
+    return np.where(_some(rng, a), a * 2.0 ** -rng.integers(20, 60), a)
+
+
+def _huge(rng: np.random.Generator, a: Array) -> Array:
+    return np.where(_some(rng, a), a * 2.0 ** rng.integers(4, 30), a)
+
+
+def _scaled(rng: np.random.Generator, a: Array) -> Array:
+    return a * 2.0 ** rng.integers(-10, 11)
+
+
+def _shifted(rng: np.random.Generator, a: Array) -> Array:
+    return a + rng.choice([-1000.0, 1000.0])
+
+
+def _planted(*values: float) -> Callable[[np.random.Generator, Array], Array]:
+    def edit(rng: np.random.Generator, a: Array) -> Array:
+        a = a.copy()
+        if a.size:
+            spots = rng.integers(a.size, size=rng.integers(1, 3))
+            a.flat[spots] = rng.choice(values, len(spots))
+        return a
+
+    return edit
+
+
+Edit = Callable[[np.random.Generator, Array], Array]
+
+EDITS: dict[str, Edit] = {
+    "ties": _ties,
+    "zeros": _zeros,
+    "equal rows": _equal_rows,
+    "tiny": _tiny,
+    "huge": _huge,
+    "scaled": _scaled,
+    "shifted": _shifted,
+}
+NONFINITE: dict[str, Edit] = {
+    "nan": _planted(np.nan),
+    "infinity": _planted(np.inf, -np.inf),
+    "negative infinity": _planted(-np.inf),
+}
+
+
+@dataclass(frozen=True)
+class Brush:
+    """How the arrays of one sub-case are filled: plain numbers, and the edits some arrays get on top."""
+
+    rng: np.random.Generator
+    whole: bool
+    edits: Sequence[Edit]
+
+    def numbers(self, shape: Shape) -> Array:
+        """Small integers or a standard normal, before edits."""
+        if self.whole:
+            return self.rng.integers(-3, 4, shape).astype(np.float64)
+        return self.rng.standard_normal(shape)
+
+    def paint(self, shape: Shape) -> Array:
+        """Numbers with each edit applied or not, by chance."""
+        a = self.numbers(shape)
+        for edit in self.edits:
+            if self.rng.random() < 2 / 3:
+                a = edit(self.rng, a)
+        return a
+
+    def cotangent(self, shape: Shape) -> Array:
+        """Numbers, edited like inputs, that are never all zero nor all the same, and never the number one alone."""
+        dy = self.paint(shape)
+        if dy.size and (dy == dy.flat[0]).all():
+            ramp = np.arange(2.0, 2.0 + dy.size).reshape(shape)
+            return ramp if dy.size > 1 or dy.flat[0] in (0.0, 1.0) else dy
+        return dy
+
+
+class Spec(Protocol):
+    """What an input of a layer may hold: its shape, its values, and whether a gradient is asked for."""
+
+    @property
+    def shape(self) -> Shape:
+        """The array's shape."""
+
+    @property
+    def grad(self) -> bool:
+        """Whether the layer must answer a gradient for it."""
+
+    def make(self, brush: Brush) -> Array:
+        """An array of that kind, in float64 or int64."""
+
+
+@dataclass(frozen=True)
+class Real:
+    """Any real numbers."""
+
+    shape: Shape
+    grad: bool = True
+
+    def make(self, brush: Brush) -> Array:
+        """Numbers with the drawn edits."""
+        return brush.paint(self.shape)
+
+
+@dataclass(frozen=True)
+class Positive:
+    """Numbers above zero, such as class weights."""
+
+    shape: Shape
+    grad: bool = False
+
+    def make(self, brush: Brush) -> Array:
+        """Absolute values of plain numbers, shifted away from zero."""
+        return np.abs(brush.numbers(self.shape)) + 0.5
+
+
+@dataclass(frozen=True)
+class Index:
+    """Whole numbers from 0 below `below`; some are `instead`, where that is given."""
+
+    shape: Shape
+    below: int
+    instead: int | None = None
+    grad: bool = False
+
+    def make(self, brush: Brush) -> Array:
+        """Uniform indices, about a quarter of them replaced by `instead`."""
+        index = brush.rng.integers(0, self.below, self.shape)
+        if self.instead is None:
+            return np.asarray(index)
+        return np.where(brush.rng.random(self.shape) < 1 / 4, self.instead, index)
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """Numbers from 0 to 1 that sum to 1 along an axis, exact zeros and ones among them."""
+
+    shape: Shape
+    axis: int
+    grad: bool = True
+
+    def make(self, brush: Brush) -> Array:
+        """Normalised non-negative numbers; an all-zero row becomes one-hot."""
+        a = np.abs(brush.numbers(self.shape))
+        total = a.sum(axis=self.axis, keepdims=True)
+        first = np.zeros_like(a)
+        np.moveaxis(first, self.axis, 0)[:1] = 1.0
+        return np.where(total > 0, a / np.where(total > 0, total, 1), first)
