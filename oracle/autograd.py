@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from .vjp import Array, Backward, Outputs, Vjp
 
@@ -28,6 +29,28 @@ def deterministic_torch() -> Iterator[None]:
     finally:
         torch.backends.mkldnn.enabled = onednn
         torch.set_num_threads(threads)
+
+
+class RoundingErrors(TorchDispatchMode):
+    """While active, every intermediate result of torch is off by ±step, relative to each element; zeros stay zeros.
+
+    The rounding errors of a computation, made large enough to be measured: Monte Carlo arithmetic (Parker, 1997).
+    """
+
+    def __init__(self, step: float, seed: int) -> None:
+        super().__init__()
+        self._step = step
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+        """Run one operation and disturb what it newly made; views and in-place results are not new."""
+        result = func(*args, **(kwargs or {}))
+        made = result if isinstance(result, tuple) else (result,)
+        for tensor, kind in zip(made, func._schema.returns, strict=False):
+            if kind.alias_info is None and isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
+                signs = torch.randint(0, 2, tensor.shape, generator=self._generator) * 2 - 1
+                tensor.mul_(1 + self._step * signs)
+        return result
 
 
 def torch_vjp(function: Callable[..., Any], differentiable: tuple[str, ...]) -> Vjp:

@@ -42,7 +42,7 @@ class Check:
 
     def run(self, emit: Callable[[Event], None] = lambda event: None) -> LawResult:  # noqa: ARG005
         """Try the law and answer how it fared; a broken law is a result here, not an exception."""
-        return Trial(self.layer, self.law, self.examples, self.seed, self.scripts, emit).run()
+        return Trial(self.layer, self.examples, self.seed, self.scripts, emit).run([self.law])[0]
 
     def __call__(self) -> None:
         """Try the law; CheckFailed where it is broken, or where everything was excluded and nothing judged."""
@@ -109,10 +109,16 @@ def check_layer(
     options: dict[str, Any] = {
         "strict": strict, "examples": examples, "seed": seed, "fixed": fixed, "parameters": parameters, "scripts": scripts,
     }  # fmt: skip
-    tried = list(checks(layer, to=to, **options))
-    result = Result(tried[0].layer.name, tried[0].layer.contract.name, tuple(check.run() for check in tried))
+    result = run_checks(list(checks(layer, to=to, **options)))
     _raise_unless_passed(result)
     return result
+
+
+def run_checks(tried: list[Check], emit: Callable[[Event], None] = lambda event: None) -> Result:  # noqa: ARG005
+    """All checks of one layer at once: the laws share what is drawn, which is several times faster than one by one."""
+    first = tried[0]
+    trial = Trial(first.layer, first.examples, first.seed, first.scripts, emit)
+    return Result(first.layer.name, first.layer.contract.name, tuple(trial.run([check.law for check in tried])))
 
 
 def _raise_unless_passed(result: Result) -> None:

@@ -175,7 +175,7 @@ def _situations(
     draft = Draft(draw, contract.reference.defaults, fixed)
     specs = contract.domain(draft)
     dtype = np.dtype(draw(st.sampled_from(dtypes)))
-    chosen = draw(st.lists(st.sampled_from(list(edits)), min_size=at_least, max_size=2)) if edits else []
+    chosen = draw(st.lists(st.sampled_from(tuple(edits)), min_size=at_least, max_size=2)) if edits else []
     seed = draw(st.integers(0, 2**32 - 1))
     situation = Situation(draft.config, specs, dtype, seed, [edits[name] for name in chosen], generic)
     return replace(situation, outputs=_output_shapes(contract, situation, bool(fixed)))

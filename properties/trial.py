@@ -1,10 +1,11 @@
-"""A trial: one law, one layer, as many examples as asked for; what fails is shrunk by Hypothesis and written out."""
+"""A trial: a layer, some laws, as many examples as asked for; what fails is shrunk by Hypothesis and written out."""
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,51 +29,67 @@ SCRIPTS = Path("gradjury-scripts")
 
 
 @dataclass
+class Record:
+    """How one law has fared so far."""
+
+    law: Law
+    examples: int = 0
+    cases: int = 0
+    seconds: float = 0.0
+    tally: Tally = field(default_factory=Tally)
+    broken: Broken | None = None
+    place: tuple[Situation, int] | None = None
+
+
+@dataclass(frozen=True)
 class Trial:
-    """One law on trial against one layer."""
+    """A layer on trial; the same seed draws the same examples."""
 
     layer: Layer
-    law: Law
     examples: int = EXAMPLES
     seed: int = 0
     scripts: Path = SCRIPTS
     emit: Emit = lambda event: None  # noqa: ARG005
-    _drawn: int = 0
-    _cases: int = 0
-    _tally: Tally = field(default_factory=Tally)
-    _broken: Broken | None = None
-    _place: tuple[Situation, int] = field(init=False)
-    _found_after: int = 0
 
-    def run(self) -> LawResult:
-        """Try the law; what the layer prints or warns meanwhile is its own affair."""
-        started = time.perf_counter()
-        repeatable = True
-        with deterministic_torch(), warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            try:
-                self._search()
-            except Broken:
-                pass  # kept by _judge, with its place
-            except hypothesis.errors.Flaky:
-                repeatable = False
-            failure = self._failure(self._broken, repeatable) if self._broken else None
+    def run(self, laws: list[Law]) -> list[LawResult]:
+        """Try the laws, in groups that draw from the same strategy and share the draws and the oracle's answers."""
+        groups: dict[Any, list[Law]] = {}
+        for law in laws:
+            groups.setdefault(law.strategy, []).append(law)
+        results = {}
+        with _quiet():
+            for group in groups.values():
+                records = [Record(law) for law in group]
+                self._search(records, shrink=False)
+                for record in records:
+                    results[record.law.name] = self._close(record)
+        return [results[law.name] for law in laws]
+
+    def _close(self, record: Record) -> LawResult:
+        failure = None
+        if record.broken is not None:
+            self.emit(Failed(self.layer.name, record.law.name, record.broken.what))
+            started = time.perf_counter()
+            failure = self._shrink(record)
+            record.seconds += time.perf_counter() - started
         result = LawResult(
             layer=self.layer.name,
             contract=self.layer.contract.name,
-            law=self.law.name,
-            examples=self._found_after if failure else self._drawn,
-            cases=self._cases,
-            elements=self._tally.elements,
-            excluded=self._tally.excluded,
-            worst=self._tally.worst,
-            seconds=time.perf_counter() - started,
+            law=record.law.name,
+            examples=record.examples,
+            cases=record.cases,
+            elements=record.tally.elements,
+            excluded=record.tally.excluded,
+            worst=record.tally.worst,
+            seconds=record.seconds,
             failure=failure,
         )
         self.emit(Done(result))
         return result
 
-    def _search(self) -> None:
+    def _search(self, records: list[Record], *, shrink: bool) -> None:
+        """Draw examples and judge them; a broken law is not tried further, or raises for Hypothesis to shrink."""
+        phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
         settings = hypothesis.settings(
             max_examples=self.examples,
             database=None,
@@ -80,51 +97,77 @@ class Trial:
             derandomize=False,
             print_blob=False,
             report_multiple_bugs=False,
-            phases=(Phase.generate, Phase.shrink),
+            phases=phases,
             suppress_health_check=list(HealthCheck),
             verbosity=Verbosity.quiet,
         )
 
         @hypothesis.seed(self.seed)
         @settings
-        @hypothesis.given(self.law.strategy(self.layer.contract, self.layer.fixed))
+        @hypothesis.given(records[0].law.strategy(self.layer.contract, self.layer.fixed))
         def judged(situation: Situation) -> None:
-            self._judge(situation)
+            self._judge(records, situation, shrink)
 
-        judged()
-
-    def _judge(self, situation: Situation) -> None:
-        bench = self._bench(situation.config)
-        searching = self._broken is None
-        if searching:
-            self._drawn += 1
-            bench.tally = self._tally
-        number = 0
         try:
-            for number, case in enumerate(situation.cases()):
-                self._cases += searching
-                self.law.judge(bench, case)
+            judged()
+        except hypothesis.errors.Unsatisfiable as error:
+            fixed = call_arguments(self.layer.fixed)
+            raise ValueError(f"{self.layer.contract.name} has no configuration with {fixed} that torch takes") from error
+
+    def _judge(self, records: list[Record], situation: Situation, shrink: bool) -> None:
+        bench = self._bench(situation.config)
+        trying = [record for record in records if record.broken is None or shrink]
+        for record in trying:
+            record.examples += 1
+        for number, case in enumerate(situation.cases()):
+            for record in trying:
+                if record.broken is None or shrink:
+                    self._judge_case(record, bench, situation, number, case, shrink)
+        if trying:
+            self.emit(Drawn(self.layer.name, trying[0].law.name, trying[0].examples))
+
+    def _judge_case(
+        self, record: Record, bench: Bench, situation: Situation, number: int, case: Case, shrink: bool
+    ) -> None:
+        bench.tally = record.tally
+        record.cases += 1
+        started = time.perf_counter()
+        try:
+            record.law.judge(bench, case)
         except Broken as broken:
-            if searching:
-                self._found_after = self._drawn
-                self.emit(Failed(self.layer.name, self.law.name, broken.what))
-            self._broken, self._place = broken, (situation, number)
-            raise
-        if searching:
-            self.emit(Drawn(self.layer.name, self.law.name, self._drawn))
+            record.broken, record.place = broken, (situation, number)
+            if shrink:
+                raise
+        finally:
+            record.seconds += time.perf_counter() - started
 
     def _bench(self, config: Mapping[str, Any]) -> Bench:
         return Bench(self.layer.contract, self.layer.build(config), config, self.layer.build)
 
-    def _failure(self, broken: Broken, repeatable: bool) -> Failure:
+    def _shrink(self, record: Record) -> Failure:
+        """Search again for this law alone: the same seed finds the same example, and Hypothesis shrinks it."""
+        again = Record(record.law, broken=record.broken, place=record.place)
+        repeatable = False
+        try:
+            self._search([again], shrink=True)
+        except Broken:
+            repeatable = True
+        except hypothesis.errors.Flaky:
+            pass
+        assert again.broken is not None
+        assert again.place is not None
+        return self._failure(again.law, again.broken, again.place, record.examples, repeatable)
+
+    def _failure(
+        self, law: Law, broken: Broken, place: tuple[Situation, int], found_after: int, repeatable: bool
+    ) -> Failure:
         """The finding in its smallest case, with verdict and script."""
-        layer, case, law = self.layer, broken.case, self.law
-        before = self._needed_before()
-        name = f"{layer.contract.name}-{layer.name}-{law.name}"
+        layer, case = self.layer, broken.case
+        before = self._needed_before(law, *place)
         source = script_source(
-            layer.build(self._place[0].config),
+            layer.build(place[0].config),
             case,
-            f"{layer.name} breaks the law {law.name}: {law.statement}. {broken.what} is wrong. {broken.finding}",
+            f"{layer.name} breaks the law {law.name}: {law.statement}. Wrong here: {broken.what}. {broken.finding}",
             broken.script(),
             before,
         )
@@ -138,31 +181,37 @@ class Trial:
             case=case,
             comparison=broken.comparison,
             verdict=broken.verdict() if broken.verdict else None,
-            script=write_script(self.scripts, name, source),
+            script=write_script(self.scripts, f"{layer.contract.name}-{layer.name}-{law.name}", source),
             shown=f"{layer.name}({call_arguments(layer.arguments(case.config))})",
-            found_after=self._found_after,
+            found_after=found_after,
             seed=self.seed,
             repeatable=repeatable,
             after_another=before is not None,
         )
 
-    def _needed_before(self) -> Case | None:
+    def _needed_before(self, law: Law, situation: Situation, number: int) -> Case | None:
         """The earlier sub-case without which a new layer passes the failing one; None where it fails alone."""
-        situation, number = self._place
-        if self._fails(situation, number):
-            return None
-        for earlier in range(number):
-            if self._fails(situation, earlier, number):
-                return situation.case(earlier)
+        if not self._fails(law, situation, number):
+            for earlier in range(number):
+                if self._fails(law, situation, earlier, number):
+                    return situation.case(earlier)
         return None
 
-    def _fails(self, situation: Situation, *numbers: int) -> bool:
+    def _fails(self, law: Law, situation: Situation, *numbers: int) -> bool:
         """Whether a new layer breaks the law in the last of these sub-cases, after answering the others."""
         bench = self._bench(situation.config)
         try:
             for number in numbers[:-1]:
                 bench.ask(situation.case(number))
-            self.law.judge(bench, situation.case(numbers[-1]))
+            law.judge(bench, situation.case(numbers[-1]))
         except Broken:
             return True
         return False
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torch set up for the oracle's work; what a layer warns about meanwhile is its own affair."""
+    with deterministic_torch(), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield

@@ -13,7 +13,7 @@ def _any_shape(d: Draft) -> dict[str, Spec]:
 
 
 def _leaky_relu(d: Draft) -> dict[str, Spec]:
-    d.option("negative_slope", st.sampled_from([0.01, 0.0, 1.0, 0.25, 2.0, -0.5]))
+    d.option("negative_slope", st.sampled_from((0.01, 0.0, 1.0, 0.25, 2.0, -0.5)))
     return _any_shape(d)
 
 

@@ -8,14 +8,17 @@ from ..domain import Draft
 from ..values import Real, Shape, Spec
 
 
+SIDES = st.sampled_from(("none", "left", "right"))
+
+
 def broadcast_pair(d: Draft) -> tuple[Shape, Shape]:
     """Two shapes that broadcast: each axis stretched on one side, the other or neither; leading axes missing."""
     shape = d.shape()
-    stretched = d(st.lists(st.sampled_from("none left right".split()), min_size=len(shape), max_size=len(shape)))
+    stretched = d(st.lists(SIDES, min_size=len(shape), max_size=len(shape)))
     left = tuple(1 if side == "left" else n for n, side in zip(shape, stretched, strict=True))
     right = tuple(1 if side == "right" else n for n, side in zip(shape, stretched, strict=True))
     missing = d(st.integers(0, len(shape)))
-    side = d(st.sampled_from("none left right".split()))
+    side = d(SIDES)
     return left[missing:] if side == "left" else left, right[missing:] if side == "right" else right
 
 

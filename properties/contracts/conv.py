@@ -11,14 +11,14 @@ from .common import number_or_pair, pair
 
 
 def _conv2d(d: Draft) -> dict[str, Spec]:
-    groups = d.option("groups", st.sampled_from([1, 1, 2, 3]))
+    groups = d.option("groups", st.sampled_from((1, 1, 2, 3)))
     channels = st.integers(1, 3).map(lambda n: n * groups)
     n_in = d.option("in_channels", channels)
     n_out = d.option("out_channels", channels)
     kernel = pair(d.option("kernel_size", number_or_pair(1, 4)))
     dilation = pair(d.option("dilation", number_or_pair(1, 3)))
-    mode = d.option("padding_mode", st.sampled_from(["zeros", "reflect", "replicate", "circular"]))
-    padding = d.option("padding", st.one_of(number_or_pair(0, 3), st.sampled_from(["valid", "same"])))
+    mode = d.option("padding_mode", st.sampled_from(("zeros", "reflect", "replicate", "circular")))
+    padding = d.option("padding", st.one_of(number_or_pair(0, 3), st.sampled_from(("valid", "same"))))
     d.option("stride", st.just(1) if padding == "same" else number_or_pair(1, 3))
     sizes = []
     for axis in (0, 1):
@@ -35,7 +35,7 @@ def _conv2d(d: Draft) -> dict[str, Spec]:
         "x": Real((*d.batch(), n_in, *sizes)),
         "weight": Real((n_out, n_in // groups, *kernel)),
     }
-    if d.option("bias", st.sampled_from([True, False])):
+    if d.option("bias", st.sampled_from((True, False))):
         specs["bias"] = Real((n_out,))
     return specs
 

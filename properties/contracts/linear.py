@@ -9,12 +9,12 @@ from ..values import Real, Spec
 
 
 def _linear(d: Draft) -> dict[str, Spec]:
-    features = st.one_of(st.integers(1, 5), st.sampled_from([16, 33]))
+    features = st.one_of(st.integers(1, 5), st.sampled_from((16, 33)))
     lead = d.shape(most=3)
     n = d.option("in_features", features)
     m = d.option("out_features", features)
     specs: dict[str, Spec] = {"x": Real((*lead, n)), "weight": Real((m, n))}
-    if d.option("bias", st.sampled_from([True, False])):
+    if d.option("bias", st.sampled_from((True, False))):
         specs["bias"] = Real((m,))
     return specs
 

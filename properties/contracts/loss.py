@@ -8,7 +8,7 @@ from ..domain import Draft
 from ..values import Index, Positive, Probabilities, Real, Spec
 from .arithmetic import broadcast_pair
 
-REDUCTIONS = st.sampled_from(["mean", "sum", "none"])
+REDUCTIONS = st.sampled_from(("mean", "sum", "none"))
 
 
 def _mse(d: Draft) -> dict[str, Spec]:
@@ -22,7 +22,7 @@ def _mse(d: Draft) -> dict[str, Spec]:
 
 def _cross_entropy(d: Draft) -> dict[str, Spec]:
     d.option("reduction", REDUCTIONS)
-    d.option("label_smoothing", st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+    d.option("label_smoothing", st.sampled_from((0.0, 0.1, 0.5, 1.0)))
     classes = d.size()
     batch = d.batch()
     spatial = d.shape(most=2) if batch else ()
@@ -32,8 +32,8 @@ def _cross_entropy(d: Draft) -> dict[str, Spec]:
         d.option("ignore_index", st.just(-100))
         specs["target"] = Probabilities(x, axis=len(batch))
     else:
-        ignored = d.option("ignore_index", st.sampled_from([-100, -1, 0, classes - 1, classes]))
-        specs["target"] = Index((*batch, *spatial), classes, d(st.sampled_from([None, ignored])))
+        ignored = d.option("ignore_index", st.sampled_from((-100, -1, 0, classes - 1, classes)))
+        specs["target"] = Index((*batch, *spatial), classes, ignored if d(st.booleans()) else None)
     if d(st.booleans()):
         specs["weight"] = Positive((classes,))
     return specs

@@ -33,7 +33,7 @@ def _max_pool2d(d: Draft) -> dict[str, Spec]:
 
 
 def _avg_pool2d(d: Draft) -> dict[str, Spec]:
-    d.option("count_include_pad", st.sampled_from([True, False]))
+    d.option("count_include_pad", st.sampled_from((True, False)))
     d.option("divisor_override", st.one_of(st.none(), st.integers(1, 7), st.integers(-3, -1)))
     return _window(d, dilated=False)
 

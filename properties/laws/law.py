@@ -75,6 +75,7 @@ class Bench:
     config: Mapping[str, Any]
     make: Callable[[Mapping[str, Any]], Adapted]
     tally: Tally = field(default_factory=Tally)
+    _references: dict[int, tuple[Case, Reference]] = field(default_factory=dict)
 
     @cached_property
     def _function(self) -> Callable[..., Any]:
@@ -85,8 +86,10 @@ class Bench:
         return torch_vjp(self._function, case.differentiable)
 
     def reference(self, case: Case) -> Reference:
-        """The truth for a case."""
-        return Reference(self.torch(case), case)
+        """The truth for a case, which all laws at this bench share."""
+        if id(case) not in self._references:
+            self._references[id(case)] = case, Reference(self.torch(case), case)
+        return self._references[id(case)][1]
 
     def forward(self, case: Case, vjp: Vjp | None = None) -> tuple[tuple[Array, ...], Callable[..., Any]]:
         """The layer's outputs and its backward pass on writable copies of the inputs."""

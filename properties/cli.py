@@ -1,0 +1,103 @@
+"""The command line: `gradjury check`. Exit status 0: all laws hold; 1: one is broken; 2: it could not run."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from .board import Board, summary
+from .events import Result
+from .explain import result_as_dict
+from .pool import try_all
+from .targets import Target, TargetError, own_layers, parse_fixed, parse_target
+from .trial import EXAMPLES, SCRIPTS
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gradjury")
+def main() -> None:
+    """Put hand-written backward passes on trial."""
+
+
+@main.command()
+@click.argument("layers", nargs=-1, metavar="[MODULE:LAYER]...")
+@click.option("--to", metavar="NAME", help="The contract the layer answers to, by torch's name; default: its own name.")
+@click.option("--examples", default=EXAMPLES, show_default=True, type=click.IntRange(min=1), help="Examples a law.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="The same seed draws the same examples.")
+@click.option("-k", "keyword", default="", metavar="TEXT", help="Only checks whose name (Conv2d-gradients) contains this.")
+@click.option("--fixed", multiple=True, metavar="OPTION=VALUE", help="An option the layer has no choice about; repeatable.")
+@click.option("--strict/--lenient", default=None, help="Whether to try the laws on NaN, infinities and refusals; default: for our own layers.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the results to this file.")
+@click.option("--scripts", default=SCRIPTS, show_default=True, type=click.Path(file_okay=False, path_type=Path), help="The folder for reproduction scripts.")
+@click.option("-j", "--jobs", default=0, type=click.IntRange(min=0), help="Processes; default: one a core.")
+def check(
+    layers: tuple[str, ...],
+    to: str | None,
+    examples: int,
+    seed: int,
+    keyword: str,
+    fixed: tuple[str, ...],
+    strict: bool | None,
+    json_file: Path | None,
+    scripts: Path,
+    jobs: int,
+) -> None:
+    """Try layers against their contracts; without arguments, gradjury's own.
+
+    A layer is named package.module:Layer. Exit status 0: all laws hold; 1: one is broken; 2: it could not run.
+    """
+    try:
+        names = [parse_target(text, to) for text in layers] if layers else [
+            parse_target(text, name) for text, name in own_layers()
+        ]  # fmt: skip
+        if to and not layers:
+            raise TargetError("--to says which contract a layer answers to: name the layer, package.module:Layer")
+        thorough = not layers if strict is None else strict
+        options: dict[str, Any] = {
+            "strict": thorough, "examples": examples, "seed": seed, "scripts": str(scripts.resolve()),
+            "keyword": keyword, "fixed": parse_fixed(fixed),
+        }  # fmt: skip
+        targets = [Target(module, attribute, contract, **options) for module, attribute, contract in names]
+        counts = {target: len(target.checks()) for target in targets}
+        chosen = [target for target in targets if counts[target]]
+        if not chosen:
+            raise TargetError(f"no check's name contains {keyword!r}; names look like Conv2d-gradients")
+        if json_file is not None and not json_file.resolve().parent.is_dir():
+            raise TargetError(f"the folder of {json_file} does not exist")
+        started = time.perf_counter()
+        with Board(Console(), [(target.attribute, counts[target]) for target in chosen]) as board:
+            results = try_all(chosen, jobs or os.cpu_count() or 1, board)
+        seconds = time.perf_counter() - started
+    except TargetError as error:
+        click.echo(f"gradjury: {error}", err=True)
+        sys.exit(2)
+    summary(Console(), results, seconds, seed)
+    if json_file is not None:
+        _write_json(json_file, results, examples, seed)
+    sys.exit(0 if all(result.passed for result in results) else 1)
+
+
+def _write_json(file: Path, results: list[Result], examples: int, seed: int) -> None:
+    """Whole or not at all: a run that is killed leaves no half a file."""
+    data = {
+        "gradjury": version("gradjury"),
+        "seed": seed,
+        "examples": examples,
+        "passed": all(result.passed for result in results),
+        "layers": [result_as_dict(result) for result in results],
+    }
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(file)
+
+
+if __name__ == "__main__":
+    main()
