@@ -23,12 +23,22 @@ from .sgd import SGD
 from .shape import Flatten
 from .softmax import LogSoftmax, Softmax
 
-LAYERS = (
-    "Add", "AvgPool2d", "Conv2d", "CrossEntropyLoss", "Flatten", "LeakyReLU", "Linear", "LogSoftmax",
-    "MSELoss", "MaxPool2d", "Multiply", "ReLU", "Sigmoid", "Softmax", "Tanh",
-)  # fmt: skip
-
 __all__ = [
-    "LAYERS", "SGD", "Add", "AvgPool2d", "Conv2d", "CrossEntropyLoss", "Flatten", "LeakyReLU", "Linear",
-    "LogSoftmax", "MSELoss", "MaxPool2d", "Multiply", "ReLU", "Sequential", "Sigmoid", "Softmax", "Tanh",
-]  # fmt: skip
+    "SGD",
+    "Add",
+    "AvgPool2d",
+    "Conv2d",
+    "CrossEntropyLoss",
+    "Flatten",
+    "LeakyReLU",
+    "Linear",
+    "LogSoftmax",
+    "MSELoss",
+    "MaxPool2d",
+    "Multiply",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+]

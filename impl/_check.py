@@ -57,9 +57,7 @@ def integer(layer: str, name: str, value: Any, *, least: int) -> int:
     return number
 
 
-def integers(
-    layer: str, name: str, value: Any, *, least: int, rank: int, one: bool = False
-) -> tuple[int, ...]:
+def integers(layer: str, name: str, value: Any, *, least: int, rank: int, one: bool = False) -> tuple[int, ...]:
     """A number for all spatial axes or a sequence of one number an axis, as a tuple of length `rank`.
 
     `one` also admits a sequence of length one, which stands for all axes.

@@ -7,6 +7,7 @@ up where they came from (`scatter`), padding by adding each border cell to the c
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -38,10 +39,11 @@ def scatter(windows: Array, spatial: Sizes, stride: Sizes, dilation: Sizes) -> A
     everything = (slice(None),) * rank
     for offset in product(*map(range, kernel)):
         cells = tuple(
-            slice(o * d, o * d + (n - 1) * s + 1, s)
-            for o, d, n, s in zip(offset, dilation, out, stride, strict=True)
+            slice(o * d, o * d + (n - 1) * s + 1, s) for o, d, n, s in zip(offset, dilation, out, stride, strict=True)
         )
-        x[(..., *cells)] += windows[(..., *offset, *everything)]
+        goal: tuple[Any, ...] = (..., *cells)
+        source: tuple[Any, ...] = (..., *offset, *everything)
+        x[goal] += windows[source]
     return x
 
 

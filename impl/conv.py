@@ -57,9 +57,7 @@ class Conv2d:
             if self.padding == "same" and stride != (1, 1):
                 raise ValueError(f'{name}: padding="same" needs stride 1, got {self.stride!r}')
         else:
-            _check.integers(
-                name, "padding", self.padding, least=0, rank=2, one=self.padding_mode == "zeros"
-            )
+            _check.integers(name, "padding", self.padding, least=0, rank=2, one=self.padding_mode == "zeros")
 
     @property
     def _kernel(self) -> Sizes:
@@ -130,7 +128,7 @@ class Conv2d:
         """Fresh parameters, uniform in ±1/√fan_in as torch draws them; fan_in = C/groups · kh · kw."""
         shape = (self.out_channels, self.in_channels // self.groups, *self._kernel)
         bound = 1 / math.sqrt(math.prod(shape[1:]))
-        params = {"weight": rng.uniform(-bound, bound, shape).astype(dtype)}
+        params: dict[str, Array] = {"weight": rng.uniform(-bound, bound, shape).astype(dtype)}
         if self.bias:
             params["bias"] = rng.uniform(-bound, bound, self.out_channels).astype(dtype)
         return params

@@ -60,7 +60,9 @@ class Linear:
     def init(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
         """Fresh parameters, uniform in ±1/√in_features as torch draws them."""
         bound = 1 / math.sqrt(self.in_features) if self.in_features else 0.0
-        params = {"weight": rng.uniform(-bound, bound, (self.out_features, self.in_features)).astype(dtype)}
+        params: dict[str, Array] = {
+            "weight": rng.uniform(-bound, bound, (self.out_features, self.in_features)).astype(dtype)
+        }
         if self.bias:
             params["bias"] = rng.uniform(-bound, bound, self.out_features).astype(dtype)
         return params

@@ -68,7 +68,8 @@ class CrossEntropyLoss:
     """y = -Σ q_c·w_c·log softmax(x)_c over the classes c, for every sample; summed or averaged over the samples.
 
     Shapes: x (C,), (N, C) or (N, C, d1, …); weight (C,), not differentiated. The target is either
-    - class indices, integers of x's shape without the class axis: q is one-hot. Samples whose target is `ignore_index` give 0
+    - class indices, integers of x's shape without the class axis: q is one-hot. Samples whose target is
+      `ignore_index` give 0
       and count for nothing; "mean" divides by the sum of the weights of the other samples' classes; or
     - class probabilities, floating point of x's shape: q = target, and "mean" divides by the number of samples.
     `label_smoothing` ε mixes q with the uniform distribution: (1 - ε)·q + ε/C.
@@ -112,9 +113,7 @@ class CrossEntropyLoss:
             return self._probabilities(x, target, scale, logp, axis)
         return self._indices(x, target, scale, logp, axis)
 
-    def _probabilities(
-        self, x: Array, target: Array, scale: Array, logp: Array, axis: int
-    ) -> tuple[Array, Backward]:
+    def _probabilities(self, x: Array, target: Array, scale: Array, logp: Array, axis: int) -> tuple[Array, Backward]:
         name, smooth = "CrossEntropyLoss", self.label_smoothing
         _check.shape(name, "target (class probabilities)", target, x.shape)
         if self.ignore_index >= 0:
@@ -133,9 +132,7 @@ class CrossEntropyLoss:
 
         return y, backward
 
-    def _indices(
-        self, x: Array, target: Array, scale: Array, logp: Array, axis: int
-    ) -> tuple[Array, Backward]:
+    def _indices(self, x: Array, target: Array, scale: Array, logp: Array, axis: int) -> tuple[Array, Backward]:
         name, smooth, classes = "CrossEntropyLoss", self.label_smoothing, x.shape[axis]
         samples = x.shape[:axis] + x.shape[axis + 1 :]
         if not np.issubdtype(target.dtype, np.integer):

@@ -57,12 +57,14 @@ def _planes(layer: str, x: Array) -> Array:
 class MaxPool2d:
     """y[n, c, i, j] = the largest of x[n, c, i·s + u·d - p, j·s + v·d - p] over the window's cells u, v.
 
-    Shapes: x (N, C, H, W) or (C, H, W); y (N, C, H', W') or (C, H', W') with H' = ⌊(H + 2p - d·(k - 1) - 1)/s⌋ + 1, or the
+    Shapes: x (N, C, H, W) or (C, H, W); y (N, C, H', W') or (C, H', W') with H' = ⌊(H + 2p - d·(k - 1) - 1)/s⌋ + 1,
+    or the
     ceiling with `ceil_mode`; `stride` None is the kernel size. With `return_indices` the outputs are
-    (y, indices), indices (int64) flat in the unpadded plane.
+    (y, indices), the indices int64 and flat in the unpadded plane.
 
     Gradient: each dy goes to the cell that won; windows that overlap add up. Of equal cells the first in
-    row-major order wins, NaN wins over numbers, the last NaN over the others; padding never wins. A window that holds no
+    row-major order wins, NaN wins over numbers, the last NaN over the others; padding never wins. A window that
+    holds no
     cell of x at all (possible with dilation > H) gives -∞, index -1 and no gradient.
 
     Raises ValueError or TypeError for configurations and shapes that torch refuses.
@@ -83,9 +85,7 @@ class MaxPool2d:
     def __call__(self, x: Array) -> tuple[Array | tuple[Array, Array], Backward]:
         """y, or (y, indices), and the backward pass."""
         name = "MaxPool2d"
-        kernel, stride, padding, dilation = _geometry(
-            name, self.kernel_size, self.stride, self.padding, self.dilation
-        )
+        kernel, stride, padding, dilation = _geometry(name, self.kernel_size, self.stride, self.padding, self.dilation)
         (x,) = _check.real(name, x=x)
         planes = _planes(name, x)
         n, channels, height, width = planes.shape
@@ -173,8 +173,8 @@ class AvgPool2d:
             share = (dy / divisor.astype(dy.dtype))[:, :, None, None]
             windows = np.broadcast_to(share, (*planes.shape[:2], *kernel, *out))
             dpadded = scatter(windows, padded.shape[2:], stride, dilation)
-            inner = tuple(slice(p, p + size) for p, size in zip(padding, spatial, strict=True))
-            return {"x": dpadded[(..., *inner)].reshape(x.shape)}
+            (top, left), (height, width) = padding, spatial
+            return {"x": dpadded[:, :, top : top + height, left : left + width].reshape(x.shape)}
 
         return y.reshape(shape), backward
 

@@ -20,29 +20,34 @@ def deterministic_torch() -> Iterator[None]:
     oneDNN recompiles for every new shape and NNPACK multiplies by transforms that round far worse; shapes change
     with every draw, and the oracle has to be the accurate one.
     """
-    threads, onednn = torch.get_num_threads(), torch.backends.mkldnn.enabled
+    threads, onednn = torch.get_num_threads(), bool(torch.backends.mkldnn.enabled)
     torch.set_num_threads(1)
-    torch.backends.mkldnn.enabled = False
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
     try:
-        with torch.backends.nnpack.flags(enabled=False):  # type: ignore[no-untyped-call]
+        with torch.backends.nnpack.flags(enabled=False):
             yield
     finally:
-        torch.backends.mkldnn.enabled = onednn
+        torch.backends.mkldnn.enabled = onednn  # type: ignore[assignment]
         torch.set_num_threads(threads)
 
 
-class RoundingErrors(TorchDispatchMode):
+class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While active, every intermediate result of torch is off by ±step, relative to each element; zeros stay zeros.
 
     The rounding errors of a computation, made large enough to be measured: Monte Carlo arithmetic (Parker, 1997).
     """
 
     def __init__(self, step: float, seed: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._step = step
         self._generator = torch.Generator().manual_seed(seed)
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Nothing is compiled here; skipping the compiler would import it first, which takes two seconds.
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operation and disturb what it newly made; views and in-place results are not new."""
         result = func(*args, **(kwargs or {}))
         made = result if isinstance(result, tuple) else (result,)
@@ -56,7 +61,8 @@ class RoundingErrors(TorchDispatchMode):
 def torch_vjp(function: Callable[..., Any], differentiable: tuple[str, ...]) -> Vjp:
     """The `Vjp` of a function of torch tensors.
 
-    `function` takes the inputs by name and answers a tensor or a tuple of tensors; gradients are taken with respect to the
+    `function` takes the inputs by name and answers a tensor or a tuple of tensors; gradients are taken with respect
+    to the
     inputs named in `differentiable`. An input the outputs do not depend on has gradient zero.
     """
 

@@ -135,17 +135,15 @@ def _extrapolate(
     return Slope(value, np.where(usable, error, np.inf), largest)
 
 
-def along(
-    vjp: Vjp, case: Case, direction: Mapping[str, Array], gradients: Mapping[str, Array]
-) -> Witness:
+def along(vjp: Vjp, case: Case, direction: Mapping[str, Array], gradients: Mapping[str, Array]) -> Witness:
     """Compare <dy, J v> by finite differences with <dx, v>, v being the direction through the named inputs."""
     return weigh(slope(vjp, case, direction), case, direction, gradients)
 
 
-def weigh(
-    found: Slope, case: Case, direction: Mapping[str, Array], gradients: Mapping[str, Array]
-) -> Witness:
-    """The measured slope, weighted by the cotangents, against the claimed one; outputs with cotangent zero do not count."""
+def weigh(found: Slope, case: Case, direction: Mapping[str, Array], gradients: Mapping[str, Array]) -> Witness:
+    """The measured slope, weighted by the cotangents, against the claimed one; outputs with cotangent zero do not
+    count.
+    """
     dy = cotangent_vector(case)
     used = dy != 0
     with np.errstate(all="ignore"):

@@ -36,8 +36,8 @@ class Verdict:
         return f"{self.fault.value}: {self.sentence}"
 
 
-def judge_output(layer: Vjp, torch: Vjp, case: Case, number: int) -> Verdict:
-    """The verdict where the output of this number differs."""
+def judge_output(layer: Vjp, torch: Vjp, case: Case, number: int, index: tuple[int, ...]) -> Verdict:  # noqa: ARG001
+    """The verdict where the output of this number differs, most at this index."""
     exact = case.astype(np.float64)
     answer = _try(layer, exact)
     if answer is None:
@@ -50,7 +50,8 @@ def judge_output(layer: Vjp, torch: Vjp, case: Case, number: int) -> Verdict:
         return Verdict(Fault.FORWARD, "the forward differs from torch's")
     if not own.agrees:
         return Verdict(
-            Fault.FORWARD, "the forward differs from torch's, and the backward is not the derivative of that forward either"
+            Fault.FORWARD,
+            "the forward differs from torch's, and the backward is not the derivative of that forward either",
         )
     factor = _factor(answer.outputs[number], reference.truth.outputs[number])
     if factor is not None:
@@ -82,12 +83,14 @@ def judge_gradient(layer: Vjp, torch: Vjp, case: Case, name: str, index: tuple[i
     if not own.sees:
         return Verdict(
             Fault.CONVENTION if forward_agrees else Fault.FORWARD,
-            "the forward has no derivative here (a kink or a tie), and at such a point torch's convention is another one"
+            "the forward has no derivative here (a kink or a tie), and torch's convention at such a point is another"
             if forward_agrees
             else "the forward differs from torch's, and finite differences cannot see enough here to say more",
         )
     if not forward_agrees:
-        return Verdict(Fault.FORWARD, "the backward is the derivative of its own forward, but that forward is not torch's")
+        return Verdict(
+            Fault.FORWARD, "the backward is the derivative of its own forward, but that forward is not torch's"
+        )
     if not theirs.agrees:
         return Verdict(Fault.TORCH, "the backward is the derivative of its own forward; torch's gradient is not")
     return Verdict(Fault.UNDECIDED, "the difference from torch is smaller than finite differences can see here")

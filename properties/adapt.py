@@ -1,4 +1,5 @@
-"""Bringing a stranger's layer to the one type: called with arrays by the contract's names, it answers outputs and a backward.
+"""Bringing a stranger's layer to the one type: called with arrays by the contract's names, it answers outputs and a
+backward.
 
 Three styles are told apart by what the layer is, once it is built with a configuration:
 - the closure: `y, backward = layer(x, weight)`, `backward(dy)` a dict, a tuple in input order, or one array;
@@ -72,7 +73,7 @@ class Layer:
         if lacking:
             raise StyleError(
                 f"{self.name} does not take {', '.join(lacking)}, which {self.contract.name} has. "
-                f"If it always behaves as with torch's defaults, say so: fixed={lacking!r}; else give it these arguments."
+                f"If it always behaves as with torch's defaults, say so: fixed={lacking!r}; else let it take them."
             )
 
     @property
@@ -103,7 +104,7 @@ class Layer:
             return Closure(self, config, made)
         raise StyleError(
             f"{self.name}({call_arguments(arguments)}) is a {type(made).__name__}, which is none of the styles: "
-            "a callable that answers (y, backward), a pair of functions (forward, backward), or an object with both as methods"
+            "a callable that answers (y, backward), functions (forward, backward), or an object with both as methods"
         )
 
 
@@ -122,12 +123,14 @@ class Adapted(Vjp):
         self.config = config
 
     def start(self, names: Sequence[str]) -> list[str]:
-        """The body of `def start(<names>)` in a script: it returns the outputs as a tuple and `later`."""
+        """Source of one call in a script, with the inputs as variables of these names: it sets `y` and `later`."""
         raise NotImplementedError
 
     def _places(self, names: Sequence[str], own: Sequence[str], result: str) -> str:
         """Source of the dict of gradients, given what the backward answers in the variable `result`."""
-        inner = ", ".join(f'"{n}": pick({result}, {i}, "{n}", "{o}")' for i, (n, o) in enumerate(zip(names, own, strict=True)))
+        inner = ", ".join(
+            f'"{n}": pick({result}, {i}, "{n}", "{o}")' for i, (n, o) in enumerate(zip(names, own, strict=True))
+        )
         return "{" + inner + "}"
 
 
@@ -202,7 +205,8 @@ class Pair(Adapted):
 class Object(Adapted):
     """layer.W = weight; y = layer.forward(x); dx = layer.backward(dy); layer.dW.
 
-    Each backward runs the forward again first: such an object holds the cache of its last forward only, and may use it up.
+    Each backward runs the forward again first: such an object holds the cache of its last forward only, and may use
+    it up.
     """
 
     reentrant = False
@@ -228,7 +232,7 @@ class Object(Adapted):
                 return candidate
         raise StyleError(
             f"{self.layer.name} keeps no {name} under any of {', '.join(candidates)}; name the attributes of the "
-            f'parameter and of its gradient: parameters={{"{name}": ("W", "dW")}}. It has: {", ".join(vars(self._made))}'
+            f'parameter and of its gradient: parameters={{"{name}": ("W", "dW")}}. It has {", ".join(self._made.__dict__)}'
         )
 
     def _find_gradient(self, name: str) -> str | None:
@@ -244,8 +248,8 @@ class Object(Adapted):
         if found is None:
             own = self._attribute(name)
             raise StyleError(
-                f"{self.layer.name} keeps no gradient of {own} under a name like d{own} or grad_{own}; name the attributes: "
-                f'parameters={{"{name}": ("{own}", "its gradient")}}. It has: {", ".join(vars(self._made))}'
+                f"{self.layer.name} keeps no gradient of {own} under a name like d{own} or grad_{own}; name both: "
+                f'parameters={{"{name}": ("{own}", "its gradient")}}. It has {", ".join(self._made.__dict__)}'
             )
         return found
 
@@ -264,8 +268,10 @@ class Object(Adapted):
                 gradient = self._find_gradient(name)
                 if gradient and isinstance(getattr(self._made, gradient, None), np.ndarray):
                     setattr(self._made, gradient, np.zeros_like(inputs[name]))
-            found = gradients_by_name(self._made.backward(*dy), tuple(names), names)
-            return {**found, **{n: getattr(self._made, self._gradient(n)) for n in attributes}}
+            found = gradients_by_name(self._made.backward(*dy), names, names)
+            kept = {n: getattr(self._made, self._gradient(n)) for n in attributes}
+            # Copies: that an object's own gradients change with its next backward is what such objects are for.
+            return found | {n: None if g is None else np.array(g) for n, g in kept.items()}
 
         return forward(), backward
 
@@ -291,7 +297,9 @@ def gradients_by_name(answer: Any, names: Sequence[str], own: Sequence[str]) -> 
         translated = dict(zip(own, names, strict=True))
         unknown = [key for key in answer if key not in translated and key not in names]
         if unknown:
-            raise StyleError(f"the backward answers gradients of {', '.join(map(str, unknown))}; the inputs are {', '.join(own)}")
+            raise StyleError(
+                f"the backward answers gradients of {', '.join(map(str, unknown))}; the inputs are {', '.join(own)}"
+            )
         return {translated.get(key, key): value for key, value in answer.items()}
     parts = list(answer) if isinstance(answer, tuple | list) else [answer]
     if len(parts) > len(names):
@@ -317,7 +325,9 @@ def _own_names(function: Callable[..., Any], names: Sequence[str]) -> tuple[Sequ
 def _positional(function: Callable[..., Any]) -> list[str]:
     """The names of the positional parameters without default."""
     parameters = inspect.signature(function).parameters.values()
-    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty]
+    return [
+        p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
+    ]
 
 
 def _accepted(function: Callable[..., Any]) -> set[str] | None:

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from .events import Done, Drawn, Event, Failed, Result
+from .events import Drawn, Event, Failed, Result
 from .explain import explain_failure
 
 
@@ -30,12 +30,13 @@ class Row:
     def take(self, event: Event) -> None:
         """Note one event."""
         if isinstance(event, Drawn):
-            self.doing, self.examples = f"{event.law} {event.examples}", self.examples + 1
+            self.doing = f"{event.law} {event.examples}"
         elif isinstance(event, Failed):
             self.broken += 1
             self.doing = f"shrinking {event.law}"
         else:
             self.done += 1
+            self.examples += event.result.examples
             self.worst = max(self.worst, event.result.worst if event.result.passed else 0)
 
     def cells(self) -> list[Text]:
@@ -104,7 +105,11 @@ def summary(console: Console, results: list[Result], seconds: float, seed: int) 
             console.print(Text(explain_failure(failure)), soft_wrap=True)
         for law in result.laws:
             if law.vacuous:
-                console.print(Text(f"\n{result.layer}: the law {law.law} judged nothing: all {law.elements} elements were excluded"))
+                console.print(
+                    Text(
+                        f"\n{result.layer}: the law {law.law} judged nothing: all {law.elements} elements were excluded"
+                    )
+                )
     laws = [law for result in results for law in result.laws]
     broken = sum(not law.passed for law in laws)
     state = "all hold" if not broken else f"{broken} broken"
@@ -115,6 +120,3 @@ def summary(console: Console, results: list[Result], seconds: float, seed: int) 
         Text(f"{len(results)} layers, {len(laws)} laws: {state}", style=style),
         Text(f"({examples} examples, {cases} cases, seed {seed}, {seconds:.1f} s)"),
     )
-
-
-__all__ = ["Board", "Done", "summary"]

@@ -90,8 +90,10 @@ def check_layer(
 ) -> Result:
     """Put a layer on trial against a contract, and answer how it fared.
 
-    layer: a class or function that, called with the contract's options by torch's names, gives a layer: a callable that answers
-        `(y, backward)`, a pair of functions `(forward, backward)` with `(y, cache)`, or an object with `forward` and `backward`
+    layer: a class or function that, called with the contract's options by torch's names, gives a layer: a callable
+    that answers
+        `(y, backward)`, a pair of functions `(forward, backward)` with `(y, cache)`, or an object with `forward` and
+        `backward`
         that keeps its parameters and gradients as attributes. A pair of functions may also be given directly.
     to: the contract, by torch's name of the layer ("Conv2d"), or one of your own.
     strict: also try the laws on NaN and infinities and on the refusal of bad input.
@@ -106,9 +108,8 @@ def check_layer(
     the arguments make no trial.
     """
     __tracebackhide__ = True
-    options: dict[str, Any] = {
-        "strict": strict, "examples": examples, "seed": seed, "fixed": fixed, "parameters": parameters, "scripts": scripts,
-    }  # fmt: skip
+    options: dict[str, Any] = {"strict": strict, "examples": examples, "seed": seed, "scripts": scripts}
+    options |= {"fixed": fixed, "parameters": parameters}
     result = run_checks(list(checks(layer, to=to, **options)))
     _raise_unless_passed(result)
     return result

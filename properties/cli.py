@@ -31,12 +31,30 @@ def main() -> None:
 @click.argument("layers", nargs=-1, metavar="[MODULE:LAYER]...")
 @click.option("--to", metavar="NAME", help="The contract the layer answers to, by torch's name; default: its own name.")
 @click.option("--examples", default=EXAMPLES, show_default=True, type=click.IntRange(min=1), help="Examples a law.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="The same seed draws the same examples.")
-@click.option("-k", "keyword", default="", metavar="TEXT", help="Only checks whose name (Conv2d-gradients) contains this.")
-@click.option("--fixed", multiple=True, metavar="OPTION=VALUE", help="An option the layer has no choice about; repeatable.")
-@click.option("--strict/--lenient", default=None, help="Whether to try the laws on NaN, infinities and refusals; default: for our own layers.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the results to this file.")
-@click.option("--scripts", default=SCRIPTS, show_default=True, type=click.Path(file_okay=False, path_type=Path), help="The folder for reproduction scripts.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="The same seed draws the same examples."
+)
+@click.option(
+    "-k", "keyword", default="", metavar="TEXT", help="Only checks whose name (Conv2d-gradients) contains this."
+)
+@click.option(
+    "--fixed", multiple=True, metavar="OPTION=VALUE", help="An option the layer has no choice about; repeatable."
+)
+@click.option(
+    "--strict/--lenient",
+    default=None,
+    help="Whether to try the laws on NaN, infinities and refusals; default: for our own layers.",
+)
+@click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the results to this file."
+)
+@click.option(
+    "--scripts",
+    default=SCRIPTS,
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder for reproduction scripts.",
+)
 @click.option("-j", "--jobs", default=0, type=click.IntRange(min=0), help="Processes; default: one a core.")
 def check(
     layers: tuple[str, ...],
@@ -54,32 +72,27 @@ def check(
 
     A layer is named package.module:Layer. Exit status 0: all laws hold; 1: one is broken; 2: it could not run.
     """
-    try:
-        names = [parse_target(text, to) for text in layers] if layers else [
-            parse_target(text, name) for text, name in own_layers()
-        ]  # fmt: skip
-        if to and not layers:
-            raise TargetError("--to says which contract a layer answers to: name the layer, package.module:Layer")
-        thorough = not layers if strict is None else strict
-        options: dict[str, Any] = {
-            "strict": thorough, "examples": examples, "seed": seed, "scripts": str(scripts.resolve()),
-            "keyword": keyword, "fixed": parse_fixed(fixed),
-        }  # fmt: skip
-        targets = [Target(module, attribute, contract, **options) for module, attribute, contract in names]
-        counts = {target: len(target.checks()) for target in targets}
-        chosen = [target for target in targets if counts[target]]
-        if not chosen:
-            raise TargetError(f"no check's name contains {keyword!r}; names look like Conv2d-gradients")
-        if json_file is not None and not json_file.resolve().parent.is_dir():
-            raise TargetError(f"the folder of {json_file} does not exist")
-        started = time.perf_counter()
-        with Board(Console(), [(target.attribute, counts[target]) for target in chosen]) as board:
-            results = try_all(chosen, jobs or os.cpu_count() or 1, board)
-        seconds = time.perf_counter() - started
-    except TargetError as error:
-        click.echo(f"gradjury: {error}", err=True)
-        sys.exit(2)
-    summary(Console(), results, seconds, seed)
+    if to and not layers:
+        raise click.UsageError("--to says which contract a layer answers to: name the layer, package.module:Layer")
+    if json_file is not None and not json_file.resolve().parent.is_dir():
+        raise click.UsageError(f"the folder of {json_file} does not exist")
+    named = [(text, to) for text in layers] or own_layers()
+    options: dict[str, Any] = {
+        "strict": not layers if strict is None else strict,
+        "examples": examples,
+        "seed": seed,
+        "scripts": str(scripts.resolve()),
+        "keyword": keyword,
+        "fixed": parse_fixed(fixed),
+    }
+    targets = [Target(*parse_target(text, name), **options) for text, name in named]
+    counted = [(target, count) for target in targets if (count := len(target.checks()))]
+    if not counted:
+        raise TargetError(f"no check's name contains {keyword!r}; names look like Conv2d-gradients")
+    started = time.perf_counter()
+    with Board(Console(), [(target.attribute, count) for target, count in counted]) as board:
+        results = try_all([target for target, _ in counted], jobs or os.cpu_count() or 1, board)
+    summary(Console(), results, time.perf_counter() - started, seed)
     if json_file is not None:
         _write_json(json_file, results, examples, seed)
     sys.exit(0 if all(result.passed for result in results) else 1)

@@ -48,7 +48,8 @@ class Twin(Protocol):
 class Module:
     """A class of torch.nn, called with its inputs, parameters and buffers by name; `x` stands for torch's `input`.
 
-    Tensors that torch takes in the constructor but keeps as buffers (class weights) are inputs here: name them in `buffers`.
+    Tensors that torch takes in the constructor but keeps as buffers (class weights) are inputs here: name them in
+    `buffers`.
     """
 
     def __init__(self, cls: type[torch.nn.Module], *, buffers: tuple[str, ...] = ()) -> None:
@@ -119,7 +120,8 @@ class Function:
 class Contract:
     """What a layer must be, and for which inputs.
 
-    `reference` is the torch side, `domain` draws options and says what each input holds, `laws` are those that hold for this layer
+    `reference` is the torch side, `domain` draws options and says what each input holds, `laws` are those that hold
+    for this layer
     beside the common ones.
     """
 
@@ -184,7 +186,8 @@ def _situations(
 def _output_shapes(contract: Contract, situation: Situation, narrowed: bool) -> list[tuple[int, ...]]:
     """The shapes of the outputs that take a cotangent.
 
-    With fixed options a draw may be impossible (padding="same" with stride=2), and is then drawn again; without, a refusal by torch
+    With fixed options a draw may be impossible (padding="same" with stride=2), and is then drawn again; without, a
+    refusal by torch
     is a mistake in the contract.
     """
     try:

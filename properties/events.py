@@ -52,7 +52,9 @@ class Failure:
 
 @dataclass(frozen=True)
 class LawResult:
-    """How one law fared: examples drawn, sub-cases and elements judged, elements excluded, the worst error in budgets."""
+    """How one law fared: examples drawn, sub-cases and elements judged, elements excluded, the worst error in
+    budgets.
+    """
 
     layer: str
     contract: str

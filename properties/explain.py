@@ -49,9 +49,13 @@ def explain_failure(failure: Failure) -> str:
     if failure.verdict is not None:
         lines.append(f"  verdict: {failure.verdict}")
     if not failure.repeatable:
-        lines.append("  not repeatable: the same case passed when tried again, so the answer depends on earlier calls or on chance")
+        lines.append(
+            "  not repeatable: the same case passed when tried again, so the answer depends on earlier calls or chance"
+        )
     if failure.after_another:
-        lines.append("  only after another call: a new layer answers this case rightly, so something is kept between calls")
+        lines.append(
+            "  only after another call: a new layer answers this case rightly, so something is kept between calls"
+        )
     lines.append("  smallest case:")
     lines += [f"    {line}" for line in explain_case(failure.shown, failure.case)]
     lines.append(f"  found after {failure.found_after} examples (seed {failure.seed})")
@@ -71,7 +75,9 @@ def explain_result(result: Result) -> str:
 def _law_line(law: LawResult) -> str:
     state = "holds" if law.passed else "NOTHING JUDGED" if law.vacuous else "BROKEN"
     excluded = f", {law.excluded} of {law.elements} excluded" if law.excluded else ""
-    return f"{law.law:<20} {state:<7} {law.examples} examples, {law.cases} cases{excluded}, worst {law.worst:.2f} budgets"
+    return (
+        f"{law.law:<20} {state:<7} {law.examples} examples, {law.cases} cases{excluded}, worst {law.worst:.2f} budgets"
+    )
 
 
 def result_as_dict(result: Result) -> dict[str, Any]:

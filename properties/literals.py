@@ -5,7 +5,6 @@ from __future__ import annotations
 import pprint
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 

@@ -78,7 +78,7 @@ _queue: SimpleQueue[Message] | None = None
 
 def _connect(queue: SimpleQueue[Message]) -> None:
     """In each process, once: where to send events."""
-    global _queue  # noqa: PLW0603 - a pool's initializer has no other place
+    global _queue
     _queue = queue
 
 

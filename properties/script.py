@@ -53,9 +53,7 @@ def same(first, second):
     return np.asarray(first).tobytes() == np.asarray(second).tobytes()"""
 
 
-def script_source(
-    adapted: Adapted, case: Case, what: str, decide: list[str], before: Case | None = None
-) -> str:
+def script_source(adapted: Adapted, case: Case, what: str, decide: list[str], before: Case | None = None) -> str:
     """The source of the script; `what` says what is wrong, `decide` are the lines that set `wrong`.
 
     `before` is a case that the layer has to be asked first, where it answers wrongly only then.

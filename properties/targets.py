@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
 from . import contracts
 from .check import Check, checks
 
@@ -17,8 +19,10 @@ from .check import Check, checks
 OWN = "gradjury.impl"
 
 
-class TargetError(ValueError):
+class TargetError(click.ClickException):
     """A layer that cannot be loaded, or an option that makes no sense; the message says why."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Target:
         return found
 
 
-def own_layers() -> list[tuple[str, str]]:
+def own_layers() -> list[tuple[str, str | None]]:
     """(name, contract) of gradjury's own layers: every contract that gradjury.impl has a layer for."""
     module = importlib.import_module(OWN)
     return [(f"{OWN}:{name}", name) for name in contracts.ALL if hasattr(module, name)]
@@ -80,7 +84,8 @@ def parse_target(text: str, to: str | None) -> tuple[str, str, str]:
     try:
         return module, attribute, contracts.get(name).name
     except ValueError as error:
-        raise TargetError(f"{error}" if to else f"{error} Say which contract {attribute} answers to with --to.") from error
+        hint = "" if to else f" Say which contract {attribute} answers to with --to."
+        raise TargetError(f"{error}{hint}") from error
 
 
 def parse_fixed(items: Iterable[str]) -> tuple[tuple[str, Any], ...]:

@@ -112,7 +112,9 @@ class Trial:
             judged()
         except hypothesis.errors.Unsatisfiable as error:
             fixed = call_arguments(self.layer.fixed)
-            raise ValueError(f"{self.layer.contract.name} has no configuration with {fixed} that torch takes") from error
+            raise ValueError(
+                f"{self.layer.contract.name} has no configuration with {fixed} that torch takes"
+            ) from error
 
     def _judge(self, records: list[Record], situation: Situation, shrink: bool) -> None:
         bench = self._bench(situation.config)

@@ -49,11 +49,11 @@ def _huge(rng: np.random.Generator, a: Array) -> Array:
 
 
 def _scaled(rng: np.random.Generator, a: Array) -> Array:
-    return a * 2.0 ** rng.integers(-10, 11)
+    return np.asarray(a * 2.0 ** rng.integers(-10, 11))
 
 
 def _shifted(rng: np.random.Generator, a: Array) -> Array:
-    return a + rng.choice([-1000.0, 1000.0])
+    return np.asarray(a + rng.choice([-1000.0, 1000.0]))
 
 
 def _planted(*values: float) -> Callable[[np.random.Generator, Array], Array]:

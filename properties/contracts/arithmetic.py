@@ -7,7 +7,6 @@ from ..contract import Contract, Function
 from ..domain import Draft
 from ..values import Real, Shape, Spec
 
-
 SIDES = st.sampled_from(("none", "left", "right"))
 
 

@@ -40,6 +40,4 @@ def _cross_entropy(d: Draft) -> dict[str, Spec]:
 
 
 MSELoss = Contract("MSELoss", Module(torch.nn.MSELoss), _mse)
-CrossEntropyLoss = Contract(
-    "CrossEntropyLoss", Module(torch.nn.CrossEntropyLoss, buffers=("weight",)), _cross_entropy
-)
+CrossEntropyLoss = Contract("CrossEntropyLoss", Module(torch.nn.CrossEntropyLoss, buffers=("weight",)), _cross_entropy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,9 @@ from ..values import NONFINITE
 from .law import Bench, Broken, Law, allowance, missing
 
 
-def _compare_script(got: str, expected: str, allowed: Expected) -> list[str]:
+def _compare_script(place: str, allowed: Expected) -> list[str]:
     return [
-        f"got, expected = ask(*case){got}, truth(*case){expected}",
+        f"got, expected = ask(*case){place}, truth(*case){place}",
         f"allowed = {allowance(allowed)}",
         "wrong = differ(got, expected, allowed)",
     ]
@@ -33,7 +34,7 @@ def judge_forward(bench: Bench, case: Case) -> None:
     if len(outputs) != count:
         finding = f"the layer has {len(outputs)} outputs, torch has {count}"
         lines = [f"wrong = len(ask(*case)[0]) != {count}"]
-        raise Broken("outputs", finding, case, script=lambda: lines)
+        raise Broken("outputs", finding, case, script=lines)
     for number, got in enumerate(outputs):
         expected = reference.output(number)
         bench.compare(
@@ -41,8 +42,8 @@ def judge_forward(bench: Bench, case: Case) -> None:
             expected,
             "output" if count == 1 else f"output {number}",
             case,
-            script=lambda n=number, e=expected: _compare_script(f"[0][{n}]", f"[0][{n}]", e),
-            verdict=lambda index, n=number: judge_output(bench.layer, bench.torch(case), case, n),  # noqa: ARG005
+            script=partial(_compare_script, f"[0][{number}]", expected),
+            verdict=partial(judge_output, bench.layer, bench.torch(case), case, number),
         )
 
 
@@ -51,7 +52,7 @@ def judge_gradients(bench: Bench, case: Case) -> None:
     gradients = bench.ask(case).gradients
     for name in missing(gradients, case.differentiable):
         lines = [f"wrong = ask(*case)[1].get({name!r}) is None"]
-        raise Broken(f"gradient of {name}", "the backward does not answer it", case, script=lambda: lines)
+        raise Broken(f"gradient of {name}", "the backward does not answer it", case, script=lines)
     reference = bench.reference(case)
     for name in case.differentiable:
         expected = reference.gradient(name)
@@ -60,8 +61,8 @@ def judge_gradients(bench: Bench, case: Case) -> None:
             expected,
             f"gradient of {name}",
             case,
-            script=lambda n=name, e=expected: _compare_script(f'[1]["{n}"]', f'[1]["{n}"]', e),
-            verdict=lambda index, n=name: judge_gradient(bench.layer, bench.torch(case), case, n, index),
+            script=partial(_compare_script, f'[1]["{name}"]', expected),
+            verdict=partial(judge_gradient, bench.layer, bench.torch(case), case, name),
         )
 
 
@@ -86,7 +87,7 @@ def judge_dtype_and_shape(bench: Bench, case: Case) -> None:
                 f"got = np.asarray(ask(*case){place})",
                 f"wrong = (got.dtype.name, got.shape) != {(want.dtype.name, want.shape)!r}",
             ]
-            raise Broken(what, finding, case, script=lambda lines=lines: lines)
+            raise Broken(what, finding, case, script=lines)
 
 
 def judge_nonfinite(bench: Bench, case: Case) -> None:
@@ -101,9 +102,7 @@ def _nonfinite_strategy(contract: Contract, fixed: Mapping[str, Any]) -> st.Sear
 
 FORWARD = Law("forward", "the outputs are torch's", judge_forward)
 GRADIENTS = Law("gradients", "every gradient is autograd's, for a drawn cotangent", judge_gradients)
-DTYPE_AND_SHAPE = Law(
-    "dtype_and_shape", "outputs and gradients have torch's dtypes and shapes", judge_dtype_and_shape
-)
+DTYPE_AND_SHAPE = Law("dtype_and_shape", "outputs and gradients have torch's dtypes and shapes", judge_dtype_and_shape)
 NONFINITE_VALUES = Law(
     "nonfinite",
     "NaN and infinities come out where torch has them",

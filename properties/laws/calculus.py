@@ -5,13 +5,23 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from ...oracle.budget import ALLOWED, Expected, unit_roundoff
-from ...oracle.finite import Witness, along, cotangent_vector, gaussian_direction, slope, unit_direction, weigh, with_cotangents
+from ...oracle.finite import (
+    Witness,
+    along,
+    cotangent_vector,
+    gaussian_direction,
+    slope,
+    unit_direction,
+    weigh,
+    with_cotangents,
+)
 from ...oracle.referee import judge_gradient
 from ...oracle.vjp import Array, Case
 from ..contract import Contract
@@ -41,7 +51,8 @@ def judge_finite_differences(bench: Bench, case: Case) -> None:
         bench.tally.count(seen.size, int((~seen).sum()))
         visible = with_cotangents(case, np.where(seen, cotangent_vector(case), 0))
         gradients = bench.backward(backward, visible)
-        if any(np.shape(gradients.get(n)) != case.inputs[n].shape for n in names):
+        shapes = [None if gradients.get(n) is None else np.shape(gradients[n]) for n in names]
+        if shapes != [case.inputs[n].shape for n in names]:
             continue  # the laws of gradients and of shapes report it
         witness = weigh(found, visible, direction, gradients)
         if not witness.agrees:
@@ -57,7 +68,7 @@ def _not_derivative(
     if not parts[name].agrees:
         witness, direction = parts[name], {name: direction[name]}
     finding = (
-        f"along a direction v, <dx, v> is {witness.claimed:.9g}, but the finite difference of the layer's own forward is "
+        f"along a direction v, <dx, v> is {witness.claimed:.9g}, but the finite difference of its own forward is "
         f"{witness.measured:.9g} (± {ALLOWED * witness.error:.2g})"
     )
     index = tuple(int(i) for i in np.unravel_index(int(np.abs(direction[name]).argmax()), direction[name].shape))
@@ -65,8 +76,8 @@ def _not_derivative(
         f"gradient of {name}",
         finding,
         case,
-        verdict=lambda: judge_gradient(bench.layer, bench.torch(case), case, name, index),
-        script=lambda: _difference_script(case, direction, witness),
+        verdict=partial(judge_gradient, bench.layer, bench.torch(case), case, name, index),
+        script=partial(_difference_script, case, direction, witness),
     )
 
 
@@ -96,7 +107,8 @@ def _safe(names: list[str]) -> list[str]:
 
 
 def _difference_strategy(contract: Contract, fixed: Mapping[str, Any]) -> st.SearchStrategy[Situation]:
-    # A kink or a tie has no derivative to measure: no edits here, and few whole numbers. What torch does at kinks is compared
+    # A kink or a tie has no derivative to measure: no edits here, and few whole numbers. What torch does at kinks is
+    # compared
     # by the other laws.
     return contract.situations(fixed=fixed, dtypes=("float64",), edits={}, generic=True)
 
@@ -114,16 +126,14 @@ def judge_linearity(bench: Bench, case: Case) -> None:
             a, b, got, none = (np.asarray(g[name], np.float64) for g in (first, second, mix, zero))
             linear = 2 * a - b / 2
         finite = np.isfinite(linear)
-        size = sum(np.abs(np.where(finite, part, 0)) for part in (2 * a, b / 2, got))
-        expected = _sum_of_budgets(
-            bench, name, np.where(finite, linear, 0), size, (2, case), (0.5, other), (1, both)
-        )
+        size = np.asarray(sum(np.abs(np.where(finite, part, 0)) for part in (2 * a, b / 2, got)))
+        expected = _sum_of_budgets(bench, name, np.where(finite, linear, 0), size, (2, case), (0.5, other), (1, both))
         bench.compare(
             np.where(finite, got, 0),
             expected,
             f"gradient of {name} for the cotangent 2·dy - dy'/2, expected from those for dy and dy'",
             case,
-            script=lambda n=name, e=expected: _linear_script(n, e),
+            script=partial(_linear_script, name, expected),
         )
         bench.tally.count(0, int((~finite).sum()))
         if (finite & (none != 0)).any():
@@ -132,12 +142,10 @@ def judge_linearity(bench: Bench, case: Case) -> None:
                 "wrong = np.any(got != 0)",
             ]
             finding = "it is not zero for a cotangent of zeros"
-            raise Broken(f"gradient of {name}", finding, case, script=lambda lines=lines: lines)
+            raise Broken(f"gradient of {name}", finding, case, script=lines)
 
 
-def _sum_of_budgets(
-    bench: Bench, name: str, value: Array, size: Array, *parts: tuple[float, Case]
-) -> Expected:
+def _sum_of_budgets(bench: Bench, name: str, value: Array, size: Array, *parts: tuple[float, Case]) -> Expected:
     """A value that was summed from answers to several cases, with the sum of their budgets.
 
     What rounding may do to numbers of that size comes first: it needs no reference.

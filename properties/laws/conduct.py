@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from ...oracle.budget import Expected
 from ...oracle.vjp import Answer, Array, Case, outputs_of
 from .law import Bench, Broken, Law, allowance, missing
 
@@ -85,7 +87,7 @@ def _unchanged(bench: Bench, case: Case, own: Case, where: str) -> None:
         bench.tally.count(1)
         if before.tobytes() != now.tobytes():
             lines = ["before = [a.copy() for a in case]", "ask_in_place(*case)", "wrong = not same(before, case)"]
-            raise Broken(name, f"the {where} modifies its argument {name}", case, script=lambda: lines)
+            raise Broken(name, f"the {where} modifies its argument {name}", case, script=lines)
 
 
 def _judge_aliases(bench: Bench, answer: Answer, case: Case) -> None:
@@ -99,7 +101,7 @@ def _judge_aliases(bench: Bench, answer: Answer, case: Case) -> None:
                 "results = [*ys, *(g for g in gs.values() if isinstance(g, np.ndarray))]",
                 "wrong = any(np.shares_memory(a, b) for i, a in enumerate(results) for b in results[:i])",
             ]
-            raise Broken(b, f"it shares memory with {a}", case, script=lambda: lines)
+            raise Broken(b, f"it shares memory with {a}", case, script=lines)
 
 
 def _snapshot(answer: Answer) -> Answer:
@@ -118,7 +120,7 @@ def _same(bench: Bench, answer: Answer, kept: Answer, case: Case, when: str, lin
     for what, now, before in pairs:
         bench.tally.count(1)
         if now is None or np.asarray(now).tobytes() != before.tobytes():
-            raise Broken(what, f"the answer changes {when}", case, script=lambda: lines)
+            raise Broken(what, f"the answer changes {when}", case, script=lines)
 
 
 def _strided(a: Array) -> Array:
@@ -154,34 +156,41 @@ def judge_views(bench: Bench, case: Case) -> None:
         except Exception as error:
             finding = f"with {kind} arrays the layer raises {type(error).__name__}: {error}"
             lines = [f"ask_in_place(*({source} for a in case))  # raises", "wrong = False"]
-            raise Broken(f"{kind} arrays", finding, case, script=lambda lines=lines: lines) from error
-        pairs = [(f"output {n}", got, want) for n, (got, want) in enumerate(zip(outputs, plain.outputs, strict=True))]
-        pairs += [
-            (f"gradient of {n}", gradients.get(n), plain.gradients[n])
-            for n in case.differentiable
-            if n not in missing(plain.gradients, case.differentiable)
-        ]
-        for number, (what, got, want) in enumerate(pairs):
-            if got is not None and np.asarray(got).tobytes() == np.asarray(want).tobytes():
-                bench.tally.count(np.size(want))
-                continue
-            name = what.removeprefix("gradient of ")
-            place = f"[0][{number}]" if name == what else f'[1]["{name}"]'
-            truth = reference.output(number) if name == what else reference.gradient(name)
-            # Both answers may be off, so the budget counts twice.
-            twice = truth.replaced(np.asarray(want), 2)
-            bench.compare(
-                got,
-                twice,
-                f"{what} with {kind} arrays",
-                case,
-                script=lambda e=twice, s=source, p=place: [
-                    f"expected = ask(*case){p}",
-                    f"got = ask_in_place(*({s} for a in case)){p}",
-                    f"allowed = {allowance(e)}",
-                    "wrong = differ(got, expected, allowed)",
-                ],
-            )
+            raise Broken(f"{kind} arrays", finding, case, script=lines) from error
+        for number, want in enumerate(plain.outputs):
+            truth = partial(reference.output, number)
+            _judge_view(bench, case, outputs[number], want, truth, f"output {number}", f"[0][{number}]", (kind, source))
+        for name in case.differentiable:
+            if name not in missing(plain.gradients, case.differentiable):
+                truth = partial(reference.gradient, name)
+                got, want, place = gradients.get(name), plain.gradients[name], f'[1]["{name}"]'
+                _judge_view(bench, case, got, want, truth, f"gradient of {name}", place, (kind, source))
+
+
+def _judge_view(
+    bench: Bench,
+    case: Case,
+    got: Any,
+    want: Array,
+    truth: Callable[[], Expected],
+    what: str,
+    place: str,
+    view: tuple[str, str],
+) -> None:
+    """One array of the answer to a view against the answer to plain arrays."""
+    if got is not None and np.asarray(got).tobytes() == np.asarray(want).tobytes():
+        bench.tally.count(np.size(want))
+        return
+    kind, source = view
+    twice = truth().replaced(np.asarray(want), 2)  # both answers may be off, so the budget counts twice
+    lines = [f"expected = ask(*case){place}", f"got = ask_in_place(*({source} for a in case)){place}"]
+    bench.compare(
+        got,
+        twice,
+        f"{what} with {kind} arrays",
+        case,
+        script=lambda: [*lines, f"allowed = {allowance(twice)}", "wrong = differ(got, expected, allowed)"],
+    )
 
 
 PURITY = Law(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from hypothesis import strategies as st
 
+from ...oracle.budget import Expected
 from ...oracle.vjp import Array, Case
 from ..contract import Contract
 from ..domain import Situation
@@ -21,7 +23,8 @@ def judge_theorem(bench: Bench, case: Case) -> None:
     """At stride 1, dL/dF is the convolution of the input with dL/dO, and dL/dX the full convolution of dL/dO
     with the filter rotated by 180°.
 
-    The sums over the batch and over the output channels are convolutions' sums over channels, once the axes are exchanged. Only
+    The sums over the batch and over the output channels are convolutions' sums over channels, once the axes are
+    exchanged. Only
     torch's forward convolution is used here, no autograd.
     """
     gradients = bench.ask(case).gradients
@@ -36,13 +39,7 @@ def judge_theorem(bench: Bench, case: Case) -> None:
             expected,
             f"gradient of {name}",
             case,
-            script=lambda n=name, e=expected: [
-                f"widths = {widths(case.config, case.inputs['weight'].shape[2:])!r}",
-                *_SOURCE[n],
-                f'got = ask(*case)[1]["{n}"]',
-                f"allowed = {allowance(e)}",
-                "wrong = differ(got, expected.reshape(got.shape), allowed)",
-            ],
+            script=partial(_script, name, widths(case.config, case.inputs["weight"].shape[2:]), expected),
         )
 
 
@@ -59,7 +56,7 @@ def theorem(case: Case) -> tuple[Array, Array]:
     rotated = weight[:, :, ::-1, ::-1].swapaxes(0, 1)
     full = _convolve(np.pad(error, ((0, 0), (0, 0), *border)), rotated)
     inner = tuple(slice(before, full.shape[i + 2] - after) for i, (before, after) in enumerate(pad))
-    return dweight, full[(..., *inner)].reshape(x.shape)
+    return dweight, full[:, :, inner[0], inner[1]].reshape(x.shape)
 
 
 def _convolve(image: Array, filters: Array) -> Array:
@@ -67,8 +64,8 @@ def _convolve(image: Array, filters: Array) -> Array:
     if 0 in image.shape[:2] or 0 in filters.shape[:2]:
         sizes = (i - f + 1 for i, f in zip(image.shape[2:], filters.shape[2:], strict=True))
         return np.zeros((image.shape[0], filters.shape[0], *sizes))
-    tensors = (torch.from_numpy(a.copy()) for a in (image, filters))
-    return np.asarray(torch.nn.functional.conv2d(*tensors).numpy())
+    result = torch.nn.functional.conv2d(torch.from_numpy(image.copy()), torch.from_numpy(filters.copy()))
+    return np.asarray(result.numpy())
 
 
 def widths(config: Mapping[str, Any], kernel: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
@@ -102,6 +99,16 @@ _SOURCE = {
         "expected = expected[:, :, a : expected.shape[2] - b, c : expected.shape[3] - d]",
     ],
 }
+
+
+def _script(name: str, pad: tuple[tuple[int, int], ...], expected: Expected) -> list[str]:
+    return [
+        f"widths = {pad!r}",
+        *_SOURCE[name],
+        f'got = ask(*case)[1]["{name}"]',
+        f"allowed = {allowance(expected)}",
+        "wrong = differ(got, expected.reshape(got.shape), allowed)",
+    ]
 
 
 def _strategy(contract: Contract, fixed: Mapping[str, Any]) -> st.SearchStrategy[Situation]:

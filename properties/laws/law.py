@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -40,10 +40,15 @@ class Tally:
         self.excluded += excluded
 
 
+# Lines of source, or what makes them, where that is costly.
+Script = list[str] | Callable[[], list[str]]
+
+
 class Broken(Exception):  # noqa: N818 - a verdict, not an error of ours
     """A law does not hold for this case.
 
-    `what` names the thing that is wrong ("gradient of weight"), `finding` says how. `verdict` and `script` (the lines of a
+    `what` names the thing that is wrong ("gradient of weight"), `finding` says how. `verdict` and `script` (the
+    lines of a
     reproduction script that decide `wrong`) are costly or long, so they are made for the smallest case only.
     """
 
@@ -53,7 +58,7 @@ class Broken(Exception):  # noqa: N818 - a verdict, not an error of ours
         finding: str,
         case: Case,
         *,
-        script: Callable[[], list[str]],
+        script: Script,
         comparison: Comparison | None = None,
         verdict: Callable[[], Verdict] | None = None,
     ) -> None:
@@ -63,7 +68,11 @@ class Broken(Exception):  # noqa: N818 - a verdict, not an error of ours
         self.case = case
         self.comparison = comparison
         self.verdict = verdict
-        self.script = script
+        self._script = script
+
+    def script(self) -> list[str]:
+        """The lines of a reproduction script that decide `wrong`."""
+        return self._script() if callable(self._script) else self._script
 
 
 @dataclass
@@ -121,7 +130,7 @@ class Bench:
         """The finding that a layer raised where torch answers."""
         first = str(error).strip().partition("\n")[0]
         finding = f"the {where} raised {type(error).__name__}: {first}"
-        return Broken(where, finding, case, script=lambda: ["ask(*case)  # raises", "wrong = False"])
+        return Broken(where, finding, case, script=["ask(*case)  # raises", "wrong = False"])
 
     def compare(
         self,
@@ -130,7 +139,7 @@ class Bench:
         what: str,
         case: Case,
         *,
-        script: Callable[[], list[str]],
+        script: Script,
         verdict: Callable[[tuple[int, ...]], Verdict] | None = None,
     ) -> None:
         """Compare one array and count it; Broken where the shape or an element differs."""
@@ -141,7 +150,7 @@ class Bench:
         comparison = compare(got, expected)
         self.tally.add(comparison)
         if not comparison.agrees:
-            decide = None if verdict is None else (lambda: verdict(comparison.index))
+            decide = None if verdict is None else partial(verdict, comparison.index)
             raise Broken(what, "", case, comparison=comparison, verdict=decide, script=script)
 
 
@@ -158,7 +167,8 @@ def common_strategy(contract: Contract, fixed: Mapping[str, Any]) -> st.SearchSt
 class Law:
     """A property that must hold: its name, what it says, and how one case is judged.
 
-    `strict` laws are on for gradjury's own layers and asked for by others. `applies` says for which fixed options the law
+    `strict` laws are on for gradjury's own layers and asked for by others. `applies` says for which fixed options
+    the law
     has anything to say.
     """
 

@@ -52,7 +52,7 @@ def judge_refusal(bench: Bench, case: Case) -> None:
             "except Exception as error:",
             "    wrong = not str(error).strip()",
         ]
-        raise Broken(damage.where, finding, bad, script=lambda: lines)
+        raise Broken(damage.where, finding, bad, script=lines)
 
 
 def torch_refusal(bench: Bench, damage: Damage, differentiable: tuple[str, ...]) -> str | None:
@@ -98,7 +98,13 @@ def _bad_values(value: Any) -> list[Any]:
     if isinstance(value, str):
         return ["bogus"]
     if isinstance(value, tuple):
-        return [(*value, 1), value[:-1] or (1, 1, 1), tuple(-v for v in value), tuple(v + 0.5 for v in value), (0,) * len(value)]
+        return [
+            (*value, 1),
+            value[:-1] or (1, 1, 1),
+            tuple(-v for v in value),
+            tuple(v + 0.5 for v in value),
+            (0,) * len(value),
+        ]
     if isinstance(value, float):
         return [-0.5, 1.5, "bogus"]
     return [0, -1, -7, 9, 1.5, "bogus", (1, 2, 3)]
