@@ -39,8 +39,8 @@ def shape(layer: str, name: str, array: Array, expected: tuple[int, ...]) -> Non
 
 
 def cotangent(layer: str, dy: Any, expected: tuple[int, ...]) -> Array:
-    """The cotangent as an array, refused unless it has the shape of the output it belongs to."""
-    array = np.asarray(dy)
+    """The cotangent as an array, refused unless it is floating point, in the shape of the output it belongs to."""
+    (array,) = real(layer, dy=dy)
     if array.shape != expected:
         raise ValueError(f"{layer}: dy must have the output's shape {expected}, got {array.shape}")
     return array
@@ -68,6 +68,12 @@ def integers(layer: str, name: str, value: Any, *, least: int, rank: int, one: b
         raise ValueError(f"{layer}: {name} must be an integer or {rank} integers, got {value!r}")
     numbers = tuple(integer(layer, name, item, least=least) for item in value)
     return numbers * rank if len(numbers) == 1 else numbers
+
+
+def number(layer: str, name: str, value: Any) -> None:
+    """TypeError unless the value is a real number."""
+    if not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{layer}: {name} must be a number, got {value!r}")
 
 
 def choice(layer: str, name: str, value: Any, allowed: tuple[str, ...]) -> None:

@@ -44,8 +44,7 @@ class LeakyReLU:
     negative_slope: float = 0.01
 
     def __post_init__(self) -> None:
-        if not isinstance(self.negative_slope, int | float | np.number):
-            raise TypeError(f"LeakyReLU: negative_slope must be a number, got {self.negative_slope!r}")
+        _check.number("LeakyReLU", "negative_slope", self.negative_slope)
 
     def __call__(self, x: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""

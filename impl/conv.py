@@ -135,10 +135,10 @@ class Conv2d:
 
 
 def _check_padding(layer: str, spatial: Sizes, widths: Widths, mode: str) -> None:
-    """Reflection needs more cells than it mirrors, a circle at least as many as it repeats."""
+    """Reflection needs more cells than it mirrors, a circle at least as many as it repeats; all need one."""
+    if 0 in spatial:
+        raise ValueError(f"{layer}: x must not have an empty axis besides the batch, got {spatial} cells")
     for size, width in zip(spatial, widths, strict=True):
         widest = max(width)
         if (mode == "reflect" and widest >= size and widest) or (mode == "circular" and widest > size):
             raise ValueError(f"{layer}: padding {widest} is too wide for {size} cells in mode {mode!r}")
-        if mode != "zeros" and widest and not size:
-            raise ValueError(f"{layer}: an empty axis cannot be padded in mode {mode!r}")

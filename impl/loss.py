@@ -91,6 +91,7 @@ class CrossEntropyLoss:
         name = "CrossEntropyLoss"
         _check.choice(name, "reduction", self.reduction, _check.REDUCTIONS)
         _check.integer(name, "ignore_index", self.ignore_index, least=np.iinfo(np.int64).min)
+        _check.number(name, "label_smoothing", self.label_smoothing)
         if not 0 <= self.label_smoothing <= 1:
             raise ValueError(f"{name}: label_smoothing must be in [0, 1], got {self.label_smoothing}")
 
@@ -102,6 +103,8 @@ class CrossEntropyLoss:
             raise ValueError(f"{name}: x must have shape (C,), (N, C) or (N, C, d1, ...), got ()")
         axis = min(1, x.ndim - 1)
         classes = x.shape[axis]
+        if not classes:
+            raise ValueError(f"{name}: x must have at least one class, got shape {x.shape}")
         scale = np.ones(classes, x.dtype)
         if weight is not None:
             _, scale = _check.real(name, x=x, weight=weight)
@@ -115,6 +118,7 @@ class CrossEntropyLoss:
 
     def _probabilities(self, x: Array, target: Array, scale: Array, logp: Array, axis: int) -> tuple[Array, Backward]:
         name, smooth = "CrossEntropyLoss", self.label_smoothing
+        _check.real(name, x=x, target=target)
         _check.shape(name, "target (class probabilities)", target, x.shape)
         if self.ignore_index >= 0:
             raise ValueError(f"{name}: ignore_index={self.ignore_index} needs class indices, got probabilities")

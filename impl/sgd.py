@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from . import _check
 from ._check import Array
 
 
@@ -13,7 +14,9 @@ class SGD:
     """p ← p - lr·g for every parameter p with gradient g.
 
     Called with parameters and gradients by name, it answers with the new parameters and changes nothing in place.
-    Raises KeyError where a parameter has no gradient, ValueError for a negative learning rate.
+    Raises KeyError where a parameter has no gradient, ValueError for a negative learning rate, TypeError for one
+    that is
+    no number and for parameters that are not floating point.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html
     """
@@ -21,6 +24,7 @@ class SGD:
     lr: float = 1e-3
 
     def __post_init__(self) -> None:
+        _check.number("SGD", "lr", self.lr)
         if not self.lr >= 0:
             raise ValueError(f"SGD: lr must not be negative, got {self.lr}")
 
@@ -29,4 +33,8 @@ class SGD:
         missing = params.keys() - grads.keys()
         if missing:
             raise KeyError(f"SGD: no gradient for {', '.join(sorted(missing))}")
-        return {name: p - p.dtype.type(self.lr) * grads[name] for name, p in params.items()}
+        stepped = {}
+        for name, value in params.items():
+            (p,) = _check.real("SGD", **{name: value})
+            stepped[name] = p - p.dtype.type(self.lr) * grads[name]
+        return stepped

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from fractions import Fraction
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from .budget import Reference
 from .compare import compare
-from .finite import Witness, along, unit_direction
+from .finite import Witness, along, gaussian_direction, unit_direction
 from .vjp import Answer, Array, Case, Vjp, ask
 
 
@@ -53,7 +53,7 @@ def judge_output(layer: Vjp, torch: Vjp, case: Case, number: int, index: tuple[i
             Fault.FORWARD,
             "the forward differs from torch's, and the backward is not the derivative of that forward either",
         )
-    factor = _factor(answer.outputs[number], reference.truth.outputs[number])
+    factor = _factor(layer, torch, exact, number)
     if factor is not None:
         return Verdict(
             Fault.CONVENTION,
@@ -114,24 +114,34 @@ def _same_output(answer: Answer, reference: Reference, number: int) -> bool:
 
 def _own_derivative(layer: Vjp, case: Case, answer: Answer) -> Witness | None:
     """Finite differences against the layer's own backward, along one direction through all inputs."""
-    rng = np.random.default_rng(0)
-    direction = {name: rng.standard_normal(case.inputs[name].shape) for name in case.differentiable}
-    if any(answer.gradients[name].shape != v.shape for name, v in direction.items()):
-        return None
     try:
-        return along(layer, case, direction, answer.gradients)
-    except ValueError:  # outputs of another shape than torch's take no cotangent of torch's shape
+        return along(layer, case, _direction(case), answer.gradients)
+    except Exception:  # no gradient, one of another shape, or a layer that raises at other inputs
         return None
 
 
-def _factor(got: Array, want: Array) -> str | None:
-    """The one number by which got is a multiple of want, as a fraction; None where there is none."""
-    if got.shape != want.shape or not np.isfinite(got).all() or not np.isfinite(want).all():
-        return None
-    there = np.abs(want) > np.abs(want).max(initial=0) / 2
-    if not there.any():
-        return None
-    factor = float(np.median(got[there] / want[there]))
-    if not np.allclose(got, factor * want, rtol=1e-9, atol=1e-9 * float(np.abs(want).max())):
-        return None
-    return str(Fraction(factor).limit_denominator(4096))
+def _direction(case: Case) -> dict[str, Array]:
+    return gaussian_direction(case, np.random.default_rng(0), case.differentiable)
+
+
+def _factor(layer: Vjp, torch: Vjp, case: Case, number: int) -> str | None:
+    """The one number by which an output is a multiple of torch's, as a fraction; None where there is none.
+
+    A single number is always a multiple of another: the factor must be the same at other inputs too.
+    """
+    moved = {**case.inputs, **{name: case.inputs[name] + v for name, v in _direction(case).items()}}
+    factors = set()
+    for tried in (case, replace(case, inputs=moved)):
+        answer, reference = _try(layer, tried), Reference(torch, tried)
+        if answer is None:
+            return None
+        got, expected = answer.outputs[number], reference.output(number)
+        want = expected.value
+        if got.shape != want.shape or not np.isfinite(got).all() or not np.isfinite(want).all() or not want.any():
+            return None
+        largest = np.unravel_index(int(np.abs(want).argmax()), want.shape)
+        factor = Fraction(float(got[largest] / want[largest])).limit_denominator(4096)
+        if not factor or not compare(got / float(factor), expected).agrees:
+            return None
+        factors.add(factor)
+    return str(factors.pop()) if len(factors) == 1 else None

@@ -65,7 +65,12 @@ class Answer:
 
 def outputs_of(y: Outputs) -> tuple[Array, ...]:
     """The outputs as a tuple of arrays, whether there is one or several."""
-    return tuple(np.asarray(part) for part in y) if isinstance(y, tuple | list) else (np.asarray(y),)
+    return tuple(np.asarray(part) for part in y) if isinstance(y, tuple) else (np.asarray(y),)
+
+
+def arrays_of(gradients: Mapping[str, Any]) -> dict[str, Array]:
+    """The gradients that were answered, as arrays."""
+    return {name: np.asarray(gradient) for name, gradient in gradients.items() if gradient is not None}
 
 
 def differentiable_outputs(outputs: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -77,4 +82,4 @@ def ask(vjp: Vjp, case: Case) -> Answer:
     """Forward and backward on copies of the case, so that nothing the layer does to its arguments spreads."""
     own = case.copies()
     y, backward = vjp(**own.inputs)
-    return Answer(outputs_of(y), backward(*own.cotangents))
+    return Answer(outputs_of(y), arrays_of(backward(*own.cotangents)))

@@ -10,6 +10,7 @@ Three styles are told apart by what the layer is, once it is built with a config
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -122,16 +123,28 @@ class Adapted(Vjp):
         self.layer = layer
         self.config = config
 
-    def start(self, names: Sequence[str]) -> list[str]:
-        """Source of one call in a script, with the inputs as variables of these names: it sets `y` and `later`."""
+    # The last thing the layer's backward answered: scripts pick gradients out of an answer of that form.
+    answered: Any = None
+
+    def spell(self, names: Sequence[str], cotangents: str) -> tuple[list[str], str, dict[str, str]]:
+        """One call in the words of a script: the lines of the forward, the backward's call, each gradient in `g`."""
         raise NotImplementedError
 
-    def _places(self, names: Sequence[str], own: Sequence[str], result: str) -> str:
-        """Source of the dict of gradients, given what the backward answers in the variable `result`."""
-        inner = ", ".join(
-            f'"{n}": pick({result}, {i}, "{n}", "{o}")' for i, (n, o) in enumerate(zip(names, own, strict=True))
-        )
-        return "{" + inner + "}"
+    def _named(self, answer: Any, names: Sequence[str], own: Sequence[str]) -> dict[str, Any]:
+        self.answered = answer
+        return gradients_by_name(answer, names, own)
+
+    def _places(self, names: Sequence[str], own: Sequence[str]) -> dict[str, str]:
+        """Where in the answer `g` of the backward each gradient stands."""
+        if isinstance(self.answered, tuple | list):
+            return {name: f"g[{i}]" for i, name in enumerate(names[: len(self.answered)])}
+        if self.answered is not None and not isinstance(self.answered, Mapping):
+            return {names[0]: "g"}
+        keys = dict(zip(names, own, strict=True))
+        given = self.answered or keys.values()
+        return {
+            name: f'g["{key if key in given else name}"]' for name, key in keys.items() if key in given or name in given
+        }
 
 
 class Closure(Adapted):
@@ -151,19 +164,17 @@ class Closure(Adapted):
             answer = self._made(*inputs.values())
         y, backward = _two(answer, self.layer.name, "y, backward")
         names = tuple(inputs)
-        return y, lambda *dy: gradients_by_name(backward(*dy), names, own)
+        return y, lambda *dy: self._named(backward(*dy), names, own)
 
-    def start(self, names: Sequence[str]) -> list[str]:
-        """One call, then the translation of its gradients."""
+    def spell(self, names: Sequence[str], cotangents: str) -> tuple[list[str], str, dict[str, str]]:
+        """y, backward = layer(...)."""
         own, keywords = self._own_names(tuple(names))
-        dotted = keywords and any("." in n for n in names)
-        safe = [n.replace(".", "_") for n in names]
-        arguments = ", ".join(safe)
-        if dotted:
-            arguments = "**{" + ", ".join(f'"{n}": {s}' for n, s in zip(names, safe, strict=True)) + "}"
+        arguments = ", ".join(names)
+        if any(not n.isidentifier() for n in names):
+            arguments = ", ".join([names[0], "**{" + ", ".join(f'"{n}": {script_name(n)}' for n in names[1:]) + "}"])
         elif keywords:
             arguments = ", ".join(f"{n}={n}" for n in names)
-        return [f"y, backward = layer({arguments})", _later("backward(*dy)", self._places(names, own, "g"))]
+        return [f"y, backward = layer({arguments})"], f"backward({cotangents})", self._places(names, own)
 
 
 class Pair(Adapted):
@@ -188,18 +199,14 @@ class Pair(Adapted):
         y, cache = _two(self._forward(*inputs.values(), **self._options), self.layer.name, "y, cache")
         names = tuple(inputs)
         own, _ = _own_names(self._forward, names)
-        return y, lambda *dy: gradients_by_name(self._backward(*dy, cache), names, own)
+        return y, lambda *dy: self._named(self._backward(*dy, cache), names, own)
 
-    def start(self, names: Sequence[str]) -> list[str]:
-        """The two calls."""
+    def spell(self, names: Sequence[str], cotangents: str) -> tuple[list[str], str, dict[str, str]]:
+        """y, cache = forward(...); backward(dy, cache)."""
         own, _ = _own_names(self._forward, tuple(names))
         forward, backward = self._spelled
-        options = f", {call_arguments(self._options)}" if self._options else ""
-        arguments = ", ".join(n.replace(".", "_") for n in names)
-        return [
-            f"y, cache = {forward}({arguments}{options})",
-            _later(f"{backward}(*dy, cache)", self._places(names, own, "g")),
-        ]
+        arguments = ", ".join([*names, *([call_arguments(self._options)] if self._options else [])])
+        return [f"y, cache = {forward}({arguments})"], f"{backward}({cotangents}, cache)", self._places(names, own)
 
 
 class Object(Adapted):
@@ -231,8 +238,8 @@ class Object(Adapted):
             if hasattr(self._made, candidate):
                 return candidate
         raise StyleError(
-            f"{self.layer.name} keeps no {name} under any of {', '.join(candidates)}; name the attributes of the "
-            f'parameter and of its gradient: parameters={{"{name}": ("W", "dW")}}. It has {", ".join(self._made.__dict__)}'
+            f"{self.layer.name} keeps no {name} under any of {', '.join(candidates)}; name the attributes "
+            f'of parameter and gradient: parameters={{"{name}": ("W", "dW")}}. It has {", ".join(self._made.__dict__)}'
         )
 
     def _find_gradient(self, name: str) -> str | None:
@@ -268,39 +275,38 @@ class Object(Adapted):
                 gradient = self._find_gradient(name)
                 if gradient and isinstance(getattr(self._made, gradient, None), np.ndarray):
                     setattr(self._made, gradient, np.zeros_like(inputs[name]))
-            found = gradients_by_name(self._made.backward(*dy), names, names)
+            found = self._named(self._made.backward(*dy), names, names)
             kept = {n: getattr(self._made, self._gradient(n)) for n in attributes}
             # Copies: that an object's own gradients change with its next backward is what such objects are for.
             return found | {n: None if g is None else np.array(g) for n, g in kept.items()}
 
         return forward(), backward
 
-    def start(self, names: Sequence[str]) -> list[str]:
+    def spell(self, names: Sequence[str], cotangents: str) -> tuple[list[str], str, dict[str, str]]:
         """Parameters in, forward, backward, gradients out."""
         arguments, attributes = self._split(tuple(names))
         lines = [f"layer.{self._attribute(n)} = {n}" for n in attributes]
         lines.append(f"y = layer.forward({', '.join(arguments)})")
-        inner = self._places(arguments, arguments, "g")[1:-1]
-        kept = ", ".join(f'"{n}": layer.{self._gradient(n)}' for n in attributes)
-        lines.append(_later("layer.backward(*dy)", "{" + ", ".join(part for part in (inner, kept) if part) + "}"))
-        return lines
+        kept = {n: f"layer.{self._gradient(n)}" for n in attributes}
+        return lines, f"layer.backward({cotangents})", self._places(arguments, arguments) | kept
 
 
-def _later(call: str, gradients: str) -> str:
-    """Source of `later`: run the backward, then name the gradients."""
-    return f"later = lambda *dy: (lambda g: {gradients})({call})"
+def script_name(name: str) -> str:
+    """A name as Python's, for scripts: "0.weight" becomes p0_weight."""
+    return name if name.isidentifier() else "p" + re.sub(r"\W", "_", name)
 
 
 def gradients_by_name(answer: Any, names: Sequence[str], own: Sequence[str]) -> dict[str, Any]:
     """What a backward answered, by the contract's names: a dict by either's names, a tuple in order, or one array."""
     if isinstance(answer, Mapping):
         translated = dict(zip(own, names, strict=True))
-        unknown = [key for key in answer if key not in translated and key not in names]
+        translated |= {name: name for name in names if name not in translated}
+        unknown = [key for key in answer if key not in translated]
         if unknown:
             raise StyleError(
                 f"the backward answers gradients of {', '.join(map(str, unknown))}; the inputs are {', '.join(own)}"
             )
-        return {translated.get(key, key): value for key, value in answer.items()}
+        return {translated[key]: value for key, value in answer.items()}
     parts = list(answer) if isinstance(answer, tuple | list) else [answer]
     if len(parts) > len(names):
         raise StyleError(f"the backward answers {len(parts)} gradients for {len(names)} inputs ({', '.join(names)})")

@@ -89,7 +89,7 @@ class Module:
 
     def code(self, config: Mapping[str, Any], names: tuple[str, ...]) -> str:
         """A call of torch.func.functional_call."""
-        state = ", ".join(f'"{n}": {n.replace(".", "_")}' for n in names if n not in self.inputs)
+        state = ", ".join(f'"{n}": {n}' for n in names if n not in self.inputs)
         module = f"torch.nn.{self._cls.__name__}({call_arguments(config)})"
         inputs = ", ".join(self.inputs) + ("," if len(self.inputs) == 1 else "")
         return f"torch.func.functional_call({module}, {{{state}}}, ({inputs}))"

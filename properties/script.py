@@ -1,6 +1,11 @@
 """Reproduction scripts: a failing case that needs only NumPy, torch and the layer.
 
 Exit status 1 while the bug is there, 0 once it is gone, 2 where the layer cannot be found.
+
+A law says what decides in a few lines that set `wrong`, in these words: `layer`, `Layer(...)`, the arrays by name
+and all of them in `case`, `ask(layer, *case)` (outputs, gradients by name, on copies), `ask_in_place` (on the arrays
+themselves),
+`start` (outputs, and a function of the cotangents), `bits(answer)`; `inputs` and `cotangents` are the parts of `case`.
 """
 
 from __future__ import annotations
@@ -11,87 +16,91 @@ import re
 import sys
 import tempfile
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..oracle.vjp import Case
-from .adapt import Adapted, Layer
-from .contract import call_arguments
+from ..oracle.vjp import Array, Case
+from .adapt import Adapted, Layer, script_name
+from .contract import Contract, call_arguments
 from .literals import array_source
 
-# Helpers that a script holds only where it uses them.
-_START_IN_PLACE = """\
-def ask_in_place(*case):
-    y, later = start(*case[:{count}])
-    return y, later(*case[{count}:])"""
-
-_ASK = """\
-def ask(*case):
-    return ask_in_place(*(np.array(a) for a in case))"""
-
-_PICK = """\
-def pick(gradients, number, *names):
-    if isinstance(gradients, dict):
-        return next((gradients[name] for name in names if name in gradients), None)
-    return gradients[number] if isinstance(gradients, (tuple, list)) else gradients"""
-
-_DIFFER = """\
-def differ(got, expected, allowed):
-    got, expected = np.asarray(got), np.asarray(expected)
-    if got.shape != expected.shape:
-        return True
-    with np.errstate(all="ignore"):
-        near = np.abs(got - expected.astype(float)) <= allowed
-    return not (near | (got == expected) | (got != got) & (expected != expected)).all()"""
-
-_SAME = """\
-def same(first, second):
-    if isinstance(first, dict):
-        return all(same(first[key], second.get(key)) for key in first)
-    if isinstance(first, (tuple, list)):
-        return len(first) == len(second) and all(map(same, first, second))
-    return np.asarray(first).tobytes() == np.asarray(second).tobytes()"""
+DECIDE = [
+    'print(f"got\\n{got}\\nexpected\\n{expected}")',
+    "wrong = got.shape != expected.shape or not all(",
+    "    abs(g - e) <= a or g == e or (g != g and e != e) for g, e, a in zip(got.flat, expected.flat, allowed.flat)",
+    ")",
+]
+BITS = "def bits(answer):\n    return [np.asarray(a).tobytes() for a in (*answer[0], *answer[1].values())]"
 
 
-def script_source(adapted: Adapted, case: Case, what: str, decide: list[str], before: Case | None = None) -> str:
-    """The source of the script; `what` says what is wrong, `decide` are the lines that set `wrong`.
+def decide(allowed: Array) -> list[str]:
+    """Lines that compare `got` with `expected`, element by element; an infinite allowance excuses anything."""
+    return [f"allowed = {array_source(allowed)}", *DECIDE]
+
+
+# Only NaN and infinities count: finite numbers are all made the same.
+SPECIAL = ["got, expected = (np.where(np.isfinite(a), 0, a) for a in (got, expected))", "allowed = np.zeros(got.shape)"]
+
+
+def against_torch(contract: Contract, case: Case, place: str, allowed: Array | None) -> list[str]:
+    """Lines that compare one place of the layer's answer, `[0][number]` or `[1]["name"]`, with torch's in float64.
+
+    Without allowed errors only the NaN and the infinities are compared.
+    """
+    judged = [*SPECIAL, *DECIDE] if allowed is None else decide(allowed)
+    names = _safe(case.inputs)
+    tensors = [
+        f"{n} = {_tensor(n, a, n in _safe(case.differentiable))}"
+        for n, a in zip(names, case.inputs.values(), strict=True)
+    ]
+    lines = [f"got = np.asarray(ask(layer, *case){place})", *tensors]
+    lines.append(f"y = {contract.reference.code(case.config, tuple(case.inputs))}")
+    if place.startswith("[0]"):
+        number = place.removeprefix("[0]")
+        output = (
+            f"(y if isinstance(y, tuple) else (y,)){number}"
+            if number != "[0]"
+            else "(y[0] if isinstance(y, tuple) else y)"
+        )
+        return [*lines, f"expected = {output}.detach().numpy()", *judged]
+    several = len(case.cotangents) > 1
+    cotangents = ", ".join(_tensor(n, dy, False) for n, dy in zip(_cotangents(case), case.cotangents, strict=True))
+    outputs = "y" if several else "y[0] if isinstance(y, tuple) else y"
+    name = _safe([place.split('"')[1]])[0]
+    grad = f"torch.autograd.grad({outputs}, {name}, [{cotangents}], materialize_grads=True)"
+    return [*lines, f"expected = {grad}[0].numpy()", *judged]
+
+
+def script_source(adapted: Adapted, case: Case, what: str, body: list[str], before: Case | None = None) -> str:
+    """The source of the script; `what` says what is wrong, `body` are the lines that set `wrong`.
 
     `before` is a case that the layer has to be asked first, where it answers wrongly only then.
     """
     layer = adapted.layer
-    names = [name.replace(".", "_") for name in case.inputs]
-    cotangents = [f"dy{n}" if len(case.cotangents) > 1 else "dy" for n in range(len(case.cotangents))]
-    count = len(names)
-    arrays = dict(zip([*names, *cotangents], [*case.inputs.values(), *case.cotangents], strict=True))
-    data = [f"{name} = {array_source(a)}" for name, a in arrays.items()]
-    data.append(f"inputs, cotangents = [{', '.join(names)}], [{', '.join(cotangents)}]")
-    data.append("case = inputs + cotangents")
+    names, cotangents = _safe(case.inputs), _cotangents(case)
+    arrays = zip([*names, *cotangents], [*case.inputs.values(), *case.cotangents], strict=True)
+    data = [f"{name} = {array_source(a)}" for name, a in arrays]
+    data.append(f"case = [{', '.join([*names, *cotangents])}]")
+    builds = any(line.strip().startswith("layer = ") for line in body)
+    start = [] if builds else [f"layer = {construction(layer, case)}"]
     if before is not None:
-        arrays_before = ", ".join(map(array_source, [*before.inputs.values(), *before.cotangents]))
-        data.append(f"before = [{arrays_before}]")
-        decide = ["ask(*before)  # the layer keeps something from one call to the next", *decide]
-
-    body = "\n".join(decide)
-    start = adapted.start(tuple(case.inputs))
-    returns = "return (y if isinstance(y, tuple) else (y,)), later"
-    functions = [f"def make():\n    return {_construction(layer, case)}"]
-    functions.append("\n".join([f"def start({', '.join(names)}):", *(f"    {line}" for line in (*start, returns))]))
-    if "pick(" in functions[-1]:
-        functions.append(_PICK)
-    if "ask(" in body or "ask_in_place(" in body:
-        functions.append(_START_IN_PLACE.format(count=count))
-    if "ask(" in body:
-        functions.append(_ASK)
-    if "truth(" in body:
-        functions.append(_truth(layer, case, names))
-    functions += [helper for name, helper in (("differ(", _DIFFER), ("same(", _SAME)) if name in body]
-
-    end = [f"layer = make()\n{body}"]
-    if re.search(r"^got", body, re.MULTILINE) and "expected" in body:
-        end.append('print(f"got\\n{got}\\nexpected\\n{expected}")')
-    end.append('print("wrong" if wrong else "right")\nsys.exit(1 if wrong else 0)')
-    rest = "\n".join(data) + "\n\n\n" + "\n\n\n".join(functions) + "\n\n\n" + "\n".join(end) + "\n"
+        data.append(f"before = [{', '.join(map(array_source, [*before.inputs.values(), *before.cotangents]))}]")
+        start.append("ask(layer, *before)  # the layer keeps something from one call to the next")
+    text = "\n".join([*start, *body])
+    if re.search(r"\b(inputs|cotangents)\b", text):
+        data.append(f"inputs, cotangents = case[:{len(names)}], case[{len(names)}:]")
+    functions = _functions(adapted, case, text)
+    end = 'print("wrong" if wrong else "right")\nsys.exit(1 if wrong else 0)\n'
+    rest = "\n\n\n".join(["\n".join(data), *functions, f"{text}\n{end}"])
     return f"{_docstring(what)}\n\n{_imports(layer, rest)}\n\n{rest}"
+
+
+def construction(layer: Layer, case: Case) -> str:
+    """Source of the layer in the configuration of the case."""
+    if isinstance(layer.source, tuple):
+        return "forward, backward"
+    return f"Layer({call_arguments(layer.arguments(case.config))})"
 
 
 def write_script(folder: Path, name: str, source: str) -> Path:
@@ -105,16 +114,60 @@ def write_script(folder: Path, name: str, source: str) -> Path:
     return path
 
 
+def _functions(adapted: Adapted, case: Case, text: str) -> list[str]:
+    """The helpers that the text uses."""
+    names, cotangents = _safe(case.inputs), _cotangents(case)
+    forward, backward, gradients = adapted.spell(tuple(case.inputs), ", ".join(cotangents))
+    inner = ", ".join(f'"{name}": {place}' for name, place in gradients.items())
+    outputs = "y if isinstance(y, tuple) else (y,)"
+    functions = []
+    if "start(" in text:
+        head = f"def start({', '.join(['layer', *names])}):"
+        later = [f"def later({', '.join(cotangents)}):", f"    g = {backward}", f"    return {{{inner}}}"]
+        functions.append(_function(head, [*forward, "", *later, "", f"return {outputs}, later"]))
+    asked, in_place = re.search(r"\bask\(", text), "ask_in_place(" in text
+    if asked or in_place:
+        name = "ask_in_place" if in_place else "ask"
+        head = f"def {name}({', '.join(['layer', *names, *cotangents])}):"
+        lines = [*forward, f"g = {backward}", f"return ({outputs}), {{{inner}}}"]
+        if not in_place and text.count("ask(") > 1:
+            everything = [*names, *cotangents]
+            lines.insert(0, f"{', '.join(everything)}, = (a.copy() for a in ({', '.join(everything)},))")
+        functions.append(_function(head, lines))
+    if asked and in_place:
+        functions.append("def ask(layer, *case):\n    return ask_in_place(layer, *(a.copy() for a in case))")
+    if "bits(" in text:
+        functions.append(BITS)
+    return functions
+
+
+def _function(head: str, lines: list[str]) -> str:
+    return "\n".join([head, *(f"    {line}" if line else "" for line in lines)])
+
+
+def _tensor(name: str, a: Array, grad: bool) -> str:
+    if a.dtype.kind != "f":
+        return f"torch.tensor({name})"
+    return f"torch.tensor({name}, dtype=torch.float64{', requires_grad=True' if grad else ''})"
+
+
+def _safe(names: Iterable[str]) -> list[str]:
+    return [script_name(name) for name in names]
+
+
+def _cotangents(case: Case) -> list[str]:
+    return [f"dy{n}" if len(case.cotangents) > 1 else "dy" for n in range(len(case.cotangents))]
+
+
 def _docstring(what: str) -> str:
-    text = textwrap.fill(what.replace("\\", "/").replace('"""', "'''"), 110, break_long_words=False)
+    text = textwrap.fill(what.replace("\\", "/").replace('"""', "'''"), 115, break_long_words=False)
     return f'"""{text}\n\nExit status 1 while the bug is there, 0 once it is gone. Written by gradjury.\n"""'
 
 
 def _imports(layer: Layer, rest: str) -> str:
-    lines = ["import copy"] if "copy." in rest else []
-    lines += ["import sys", "", "import numpy as np"]
+    lines = ["import sys", "", "import numpy as np"]
     if re.search(r"(?<![\w.])(nan|inf)\b", rest):
-        lines.append("from numpy import inf, nan  # noqa: F401")
+        lines.append("from numpy import inf, nan")
     if "torch." in rest:
         lines.append("import torch")
     return "\n".join([*lines, "", *_layer_import(layer.source)])
@@ -123,12 +176,12 @@ def _imports(layer: Layer, rest: str) -> str:
 def _layer_import(source: Any) -> list[str]:
     """Lines that bind `Layer` (or the pair `forward, backward`) to the layer, by its module and name."""
     if isinstance(source, tuple):
-        parts = [_layer_import_as(part, name) for part, name in zip(source, ("forward", "backward"), strict=True)]
+        parts = [_import_as(part, name) for part, name in zip(source, ("forward", "backward"), strict=True)]
         return list(dict.fromkeys(line for part in parts for line in part))
-    return _layer_import_as(source, "Layer")
+    return _import_as(source, "Layer")
 
 
-def _layer_import_as(source: Any, name: str) -> list[str]:
+def _import_as(source: Any, name: str) -> list[str]:
     qualified = getattr(source, "__qualname__", "")
     module = sys.modules.get(getattr(source, "__module__", "") or "")
     top, *rest = qualified.split(".")
@@ -137,33 +190,12 @@ def _layer_import_as(source: Any, name: str) -> list[str]:
         return [f"{name} = None", f"if {name} is None:", f"    print({message!r})", "    sys.exit(2)"]
     lines = []
     found = module.__name__
-    file = inspect.getsourcefile(source) or ""
+    file = Path(inspect.getsourcefile(source) or "")
     if found == "__main__":
-        found = Path(file).stem
-    folder = Path(file).resolve().parents[found.count(".") + (Path(file).name == "__init__.py")] if file else None
-    if folder is not None and "site-packages" not in folder.parts and found.partition(".")[0] != "gradjury":
+        found = file.stem
+    folder = file.resolve().parents[found.count(".") + (file.name == "__init__.py")]
+    if "site-packages" not in folder.parts and found.partition(".")[0] != "gradjury":
         lines.append(f"sys.path.insert(0, {str(folder)!r})")
     if rest:
-        return [*lines, f"from {found} import {top}  # noqa: E402", f"{name} = {qualified}"]
-    return [*lines, f"from {found} import {top} as {name}  # noqa: E402"]
-
-
-def _construction(layer: Layer, case: Case) -> str:
-    if isinstance(layer.source, tuple):
-        return "forward, backward"
-    return f"Layer({call_arguments(layer.arguments(case.config))})"
-
-
-def _truth(layer: Layer, case: Case, names: list[str]) -> str:
-    """A function that answers like `ask`, by torch in float64."""
-    grads = [name.replace(".", "_") for name in case.differentiable]
-    lines = ["def truth(*case):"]
-    lines.append("    tensors = [torch.tensor(a, dtype=torch.float64 if a.dtype.kind == 'f' else None) for a in case]")
-    lines.append(f"    {', '.join(names)}, *dy = tensors")
-    lines.append(f"    wanted = [{', '.join(f'{name}.requires_grad_()' for name in grads)}]")
-    lines.append(f"    y = {layer.contract.reference.code(case.config, tuple(case.inputs))}")
-    lines.append("    y = y if isinstance(y, tuple) else (y,)")
-    lines.append(f"    grads = torch.autograd.grad(y[:{len(case.cotangents)}], wanted, dy, materialize_grads=True)")
-    keys = ", ".join(f'"{name}"' for name in case.differentiable)
-    lines.append(f"    return [a.detach().numpy() for a in y], dict(zip([{keys}], [g.numpy() for g in grads]))")
-    return "\n".join(lines)
+        return [*lines, f"from {found} import {top}", f"{name} = {qualified}"]
+    return [*lines, f"from {found} import {top} as {name}"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity
 
 from ..oracle.autograd import deterministic_torch
-from ..oracle.vjp import Case
+from ..oracle.vjp import Case, ask
 from .adapt import Layer
 from .contract import call_arguments
 from .domain import Situation
@@ -166,8 +166,11 @@ class Trial:
         """The finding in its smallest case, with verdict and script."""
         layer, case = self.layer, broken.case
         before = self._needed_before(law, *place)
+        adapted = layer.build(place[0].config)
+        with contextlib.suppress(Exception):  # only to see the form of its answer; what it raises is on trial elsewhere
+            ask(adapted, place[0].case(place[1]))
         source = script_source(
-            layer.build(place[0].config),
+            adapted,
             case,
             f"{layer.name} breaks the law {law.name}: {law.statement}. Wrong here: {broken.what}. {broken.finding}",
             broken.script(),
@@ -211,7 +214,7 @@ class Trial:
         return False
 
 
-@contextmanager
+@contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """torch set up for the oracle's work; what a layer warns about meanwhile is its own affair."""
     with deterministic_torch(), warnings.catch_warnings(), np.errstate(all="ignore"):

@@ -9,7 +9,7 @@ from ..values import Real, Spec
 
 
 def _linear(d: Draft) -> dict[str, Spec]:
-    features = st.one_of(st.integers(1, 5), st.sampled_from((16, 33)))
+    features = st.sampled_from((1, 2, 3, 4, 5, 16, 33))
     lead = d.shape(most=3)
     n = d.option("in_features", features)
     m = d.option("out_features", features)

@@ -14,16 +14,13 @@ from ...oracle.referee import judge_gradient, judge_output
 from ...oracle.vjp import Case
 from ..contract import Contract
 from ..domain import Situation
+from ..script import against_torch
 from ..values import NONFINITE
-from .law import Bench, Broken, Law, allowance, missing
+from .law import Bench, Broken, Law, allowance, answered
 
 
-def _compare_script(place: str, allowed: Expected) -> list[str]:
-    return [
-        f"got, expected = ask(*case){place}, truth(*case){place}",
-        f"allowed = {allowance(allowed)}",
-        "wrong = differ(got, expected, allowed)",
-    ]
+def _script(bench: Bench, case: Case, place: str, expected: Expected) -> list[str]:
+    return against_torch(bench.contract, case, place, allowance(expected))
 
 
 def judge_forward(bench: Bench, case: Case) -> None:
@@ -33,7 +30,7 @@ def judge_forward(bench: Bench, case: Case) -> None:
     count = len(reference.truth.outputs)
     if len(outputs) != count:
         finding = f"the layer has {len(outputs)} outputs, torch has {count}"
-        lines = [f"wrong = len(ask(*case)[0]) != {count}"]
+        lines = [f"wrong = len(ask(layer, *case)[0]) != {count}"]
         raise Broken("outputs", finding, case, script=lines)
     for number, got in enumerate(outputs):
         expected = reference.output(number)
@@ -42,7 +39,7 @@ def judge_forward(bench: Bench, case: Case) -> None:
             expected,
             "output" if count == 1 else f"output {number}",
             case,
-            script=partial(_compare_script, f"[0][{number}]", expected),
+            script=partial(_script, bench, case, f"[0][{number}]", expected),
             verdict=partial(judge_output, bench.layer, bench.torch(case), case, number),
         )
 
@@ -50,8 +47,8 @@ def judge_forward(bench: Bench, case: Case) -> None:
 def judge_gradients(bench: Bench, case: Case) -> None:
     """Every gradient against autograd's."""
     gradients = bench.ask(case).gradients
-    for name in missing(gradients, case.differentiable):
-        lines = [f"wrong = ask(*case)[1].get({name!r}) is None"]
+    for name in (name for name in case.differentiable if name not in gradients):
+        lines = [f"wrong = ask(layer, *case)[1].get({name!r}) is None"]
         raise Broken(f"gradient of {name}", "the backward does not answer it", case, script=lines)
     reference = bench.reference(case)
     for name in case.differentiable:
@@ -61,7 +58,7 @@ def judge_gradients(bench: Bench, case: Case) -> None:
             expected,
             f"gradient of {name}",
             case,
-            script=partial(_compare_script, f'[1]["{name}"]', expected),
+            script=partial(_script, bench, case, f'[1]["{name}"]', expected),
             verdict=partial(judge_gradient, bench.layer, bench.torch(case), case, name),
         )
 
@@ -76,7 +73,7 @@ def judge_dtype_and_shape(bench: Bench, case: Case) -> None:
     ] + [
         (f"gradient of {n}", answer.gradients[n], truth.gradients[n], f'[1]["{n}"]')
         for n in case.differentiable
-        if answer.gradients.get(n) is not None
+        if n in answer.gradients
     ]
     for what, got, want, place in pairs:
         got = np.asarray(got)
@@ -84,16 +81,35 @@ def judge_dtype_and_shape(bench: Bench, case: Case) -> None:
         if (got.dtype, got.shape) != (want.dtype, want.shape):
             finding = f"it is {got.dtype} {got.shape}, torch's is {want.dtype} {want.shape}"
             lines = [
-                f"got = np.asarray(ask(*case){place})",
+                f"got = np.asarray(ask(layer, *case){place})",
                 f"wrong = (got.dtype.name, got.shape) != {(want.dtype.name, want.shape)!r}",
             ]
             raise Broken(what, finding, case, script=lines)
 
 
 def judge_nonfinite(bench: Bench, case: Case) -> None:
-    """Outputs and gradients where NaN and infinities came in."""
-    judge_forward(bench, case)
-    judge_gradients(bench, case)
+    """NaN and infinities of outputs and gradients against torch's; finite numbers are for the other laws."""
+    answer = bench.ask(case)
+    truth = bench.reference(case).at_dtype
+    pairs = [
+        (f"output {n}", got, want, f"[0][{n}]")
+        for n, (got, want) in enumerate(zip(answer.outputs, truth.outputs, strict=False))
+    ] + [
+        (f"gradient of {n}", answer.gradients[n], truth.gradients[n], f'[1]["{n}"]')
+        for n in answered(answer.gradients, case)
+    ]
+    for what, got, want, place in pairs:
+        if np.shape(got) != want.shape:
+            continue  # the law of dtypes and shapes reports it
+        special = ~(np.isfinite(got) & np.isfinite(want))
+        bench.tally.count(want.size)
+        with np.errstate(invalid="ignore"):
+            differ = special & ~((got == want) | (np.isnan(got) & np.isnan(want)))
+        if differ.any():
+            index = tuple(int(i) for i in np.argwhere(differ)[0])
+            finding = f"at {list(index)} it is {np.asarray(got)[index]}, torch has {want[index]}"
+            script = partial(against_torch, bench.contract, case, place, None)
+            raise Broken(what, finding, case, script=script)
 
 
 def _nonfinite_strategy(contract: Contract, fixed: Mapping[str, Any]) -> st.SearchStrategy[Situation]:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from ...oracle.budget import Expected
-from ...oracle.vjp import Answer, Array, Case, outputs_of
-from .law import Bench, Broken, Law, allowance, missing
+from ...oracle.vjp import Answer, Array, Case, arrays_of, outputs_of
+from ..script import construction, decide
+from .law import Bench, Broken, Law, allowance, answered
 
 
 def other_case(case: Case) -> Case:
@@ -28,7 +29,7 @@ def judge_purity(bench: Bench, case: Case) -> None:
     first = bench.ask(case)
     kept = _snapshot(first)
     _judge_aliases(bench, first, case)
-    lines = ["first = copy.deepcopy(ask(*case))", "wrong = not same(first, ask(*case))"]
+    lines = ["first = bits(ask(layer, *case))", "wrong = first != bits(ask(layer, *case))"]
     _same(bench, bench.ask(case), kept, case, "the second time it is called", lines)
 
     # A new layer, which has seen nothing, is asked what this one, which has, is asked.
@@ -36,10 +37,11 @@ def judge_purity(bench: Bench, case: Case) -> None:
     fresh = _snapshot(bench.ask(other, bench.make(bench.config)))
     lines = [
         OTHER,
-        "first = copy.deepcopy(ask(*other))",
-        "layer = make()",
-        "ask(*case)",
-        "wrong = not same(first, ask(*other))",
+        f"layer = {construction(bench.layer.layer, case)}",
+        "first = bits(ask(layer, *other))",
+        f"layer = {construction(bench.layer.layer, case)}",
+        "ask(layer, *case)",
+        "wrong = first != bits(ask(layer, *other))",
     ]
     _same(bench, bench.ask(other), fresh, case, "after a call with other values", lines)
     if bench.layer.reentrant:
@@ -48,19 +50,18 @@ def judge_purity(bench: Bench, case: Case) -> None:
         late = Answer(first.outputs, bench.backward(backward, case))
         lines = [
             OTHER,
-            "y, gradients = ask(*case)",
-            "first = copy.deepcopy((y, gradients))",
-            "_, later = start(*inputs)",
-            "ask(*other)",
-            "wrong = not same(first, (y, later(*cotangents)))",
+            "first = bits(ask(layer, *case))",
+            "y, later = start(layer, *inputs)",
+            "ask(layer, *other)",
+            "wrong = first != bits((y, later(*cotangents)))",
         ]
         _same(bench, late, kept, case, "when another call comes between forward and backward", lines)
     lines = [
         OTHER,
-        "answer = ask(*case)",
-        "first = copy.deepcopy(answer)",
-        "ask(*other)",
-        "wrong = not same(first, answer)",
+        "answer = ask(layer, *case)",
+        "first = bits(answer)",
+        "ask(layer, *other)",
+        "wrong = first != bits(answer)",
     ]
     _same(bench, first, kept, case, "later, because its memory is used again", lines)
 
@@ -86,19 +87,23 @@ def _unchanged(bench: Bench, case: Case, own: Case, where: str) -> None:
     for name, before, now in pairs:
         bench.tally.count(1)
         if before.tobytes() != now.tobytes():
-            lines = ["before = [a.copy() for a in case]", "ask_in_place(*case)", "wrong = not same(before, case)"]
+            lines = [
+                "first = [a.tobytes() for a in case]",
+                "ask_in_place(layer, *case)",
+                "wrong = first != [a.tobytes() for a in case]",
+            ]
             raise Broken(name, f"the {where} modifies its argument {name}", case, script=lines)
 
 
 def _judge_aliases(bench: Bench, answer: Answer, case: Case) -> None:
     results = [(f"output {n}", y) for n, y in enumerate(answer.outputs)]
-    results += [(f"gradient of {n}", g) for n, g in answer.gradients.items() if isinstance(g, np.ndarray)]
+    results += [(f"gradient of {n}", g) for n, g in answer.gradients.items()]
     for (a, first), (b, second) in combinations(results, 2):
         bench.tally.count(1)
         if np.shares_memory(first, second):
             lines = [
-                "ys, gs = ask(*case)",
-                "results = [*ys, *(g for g in gs.values() if isinstance(g, np.ndarray))]",
+                "outputs, gradients = ask(layer, *case)",
+                "results = [*outputs, *(g for g in gradients.values() if isinstance(g, np.ndarray))]",
                 "wrong = any(np.shares_memory(a, b) for i, a in enumerate(results) for b in results[:i])",
             ]
             raise Broken(b, f"it shares memory with {a}", case, script=lines)
@@ -107,7 +112,7 @@ def _judge_aliases(bench: Bench, answer: Answer, case: Case) -> None:
 def _snapshot(answer: Answer) -> Answer:
     return Answer(
         tuple(y.copy() for y in answer.outputs),
-        {n: np.array(g) for n, g in answer.gradients.items() if g is not None},
+        {n: g.copy() for n, g in answer.gradients.items()},
     )
 
 
@@ -152,19 +157,18 @@ def judge_views(bench: Bench, case: Case) -> None:
         own = case.map(make)
         try:
             y, backward = bench.layer(**own.inputs)
-            outputs, gradients = outputs_of(y), dict(backward(*own.cotangents))
+            outputs, gradients = outputs_of(y), arrays_of(backward(*own.cotangents))
         except Exception as error:
             finding = f"with {kind} arrays the layer raises {type(error).__name__}: {error}"
-            lines = [f"ask_in_place(*({source} for a in case))  # raises", "wrong = False"]
+            lines = [f"ask_in_place(layer, *({source} for a in case))  # raises", "wrong = False"]
             raise Broken(f"{kind} arrays", finding, case, script=lines) from error
         for number, want in enumerate(plain.outputs):
             truth = partial(reference.output, number)
             _judge_view(bench, case, outputs[number], want, truth, f"output {number}", f"[0][{number}]", (kind, source))
-        for name in case.differentiable:
-            if name not in missing(plain.gradients, case.differentiable):
-                truth = partial(reference.gradient, name)
-                got, want, place = gradients.get(name), plain.gradients[name], f'[1]["{name}"]'
-                _judge_view(bench, case, got, want, truth, f"gradient of {name}", place, (kind, source))
+        for name in answered(plain.gradients, case):
+            truth = partial(reference.gradient, name)
+            got, want, place = gradients.get(name), plain.gradients[name], f'[1]["{name}"]'
+            _judge_view(bench, case, got, want, truth, f"gradient of {name}", place, (kind, source))
 
 
 def _judge_view(
@@ -183,13 +187,13 @@ def _judge_view(
         return
     kind, source = view
     twice = truth().replaced(np.asarray(want), 2)  # both answers may be off, so the budget counts twice
-    lines = [f"expected = ask(*case){place}", f"got = ask_in_place(*({source} for a in case)){place}"]
+    lines = [f"expected = ask(layer, *case){place}", f"got = ask_in_place(layer, *({source} for a in case)){place}"]
     bench.compare(
         got,
         twice,
         f"{what} with {kind} arrays",
         case,
-        script=lambda: [*lines, f"allowed = {allowance(twice)}", "wrong = differ(got, expected, allowed)"],
+        script=lambda: [*lines, *decide(allowance(twice))],
     )
 
 

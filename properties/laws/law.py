@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -14,11 +14,10 @@ from ...oracle.autograd import torch_vjp
 from ...oracle.budget import ALLOWED, Expected, Reference
 from ...oracle.compare import Comparison, compare
 from ...oracle.referee import Verdict
-from ...oracle.vjp import Answer, Array, Case, Vjp, outputs_of
+from ...oracle.vjp import Answer, Array, Case, Vjp, arrays_of, outputs_of
 from ..adapt import Adapted, StyleError
 from ..contract import Contract
 from ..domain import Situation
-from ..literals import array_source
 
 
 @dataclass
@@ -115,7 +114,7 @@ class Bench:
         """The gradients for the cotangents of the case, copies of which are handed over."""
         cotangents = [dy.copy() for dy in case.cotangents]
         try:
-            return dict(backward(*cotangents))
+            return arrays_of(backward(*cotangents))
         except StyleError:
             raise
         except Exception as error:
@@ -130,7 +129,7 @@ class Bench:
         """The finding that a layer raised where torch answers."""
         first = str(error).strip().partition("\n")[0]
         finding = f"the {where} raised {type(error).__name__}: {first}"
-        return Broken(where, finding, case, script=["ask(*case)  # raises", "wrong = False"])
+        return Broken(where, finding, case, script=["ask(layer, *case)  # raises", "wrong = False"])
 
     def compare(
         self,
@@ -180,11 +179,12 @@ class Law:
     applies: Callable[[Mapping[str, Any]], bool] = lambda fixed: True  # noqa: ARG005
 
 
-def missing(gradients: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """Names without a gradient."""
-    return [name for name in names if gradients.get(name) is None]
+def answered(gradients: Mapping[str, Array], case: Case) -> list[str]:
+    """The inputs whose gradient was answered, in the input's shape; the law of gradients reports the others."""
+    shapes = {name: gradient.shape for name, gradient in gradients.items()}
+    return [name for name in case.differentiable if shapes.get(name) == case.inputs[name].shape]
 
 
-def allowance(expected: Expected) -> str:
-    """The allowed error, element by element, as the source of an array."""
-    return array_source(np.where(np.isfinite(expected.budget), ALLOWED * expected.budget, np.inf))
+def allowance(expected: Expected) -> Array:
+    """The allowed error, element by element."""
+    return np.asarray(np.where(np.isfinite(expected.budget), ALLOWED * expected.budget, np.inf))

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...oracle.autograd import torch_vjp
 from ...oracle.vjp import Array, Case
+from ..script import construction
 from .law import Bench, Broken, Law
 
 ATTEMPTS = 1
@@ -46,8 +47,8 @@ def judge_refusal(bench: Bench, case: Case) -> None:
         finding = f"{how}; torch refuses: {refusal}"
         lines = [
             "try:",
-            "    make()" if damage.config != case.config else "    pass",
-            "    start(*inputs)",
+            f"    layer = {construction(bench.layer.layer, bad)}",
+            "    start(layer, *inputs)",
             "    wrong = True",
             "except Exception as error:",
             "    wrong = not str(error).strip()",

@@ -1,0 +1,87 @@
+"""The command line, as a process of its own: output, exit status, files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+
+
+def gradjury(*arguments, cwd):
+    command = [sys.executable, "-m", "gradjury.properties.cli", *arguments]
+    environment = {"PYTHONPATH": str(TESTS), "PATH": "/usr/bin:/bin", "COLUMNS": "120"}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
+
+
+def test_our_own_layers_hold_and_the_json_says_the_same(tmp_path):
+    done = gradjury("check", "--examples", "3", "--json", "out.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "15 layers, 136 laws: all hold" in done.stdout
+    data = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert data["passed"] is True
+    assert [len(data["layers"]), sum(len(layer["laws"]) for layer in data["layers"])] == [15, 136]
+    assert {law["examples"] for layer in data["layers"] for law in layer["laws"]} == {3}
+    assert not (tmp_path / "gradjury-scripts").exists()
+
+
+def test_a_broken_law_exits_1_with_the_finding_and_a_script(tmp_path):
+    done = gradjury("check", "planted.arithmetics:LinearSign", "--to", "Linear", "-k", "-gradients", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "GUILTY: gradients" in done.stdout
+    assert "LinearSign breaks the law gradients" in done.stdout
+    assert "1 layers, 1 laws: 1 broken" in done.stdout
+    script = tmp_path / "gradjury-scripts" / "Linear-LinearSign-gradients.py"
+    assert subprocess.run([sys.executable, script], capture_output=True, check=False).returncode == 1
+
+
+def test_several_processes_say_what_one_says(tmp_path):
+    layers = ("planted.arithmetics:LinearSign", "planted.arithmetics:LinearTransposed")
+    options = ("--to", "Linear", "--examples", "10", "-k", "gradients", "--json", "out.json")
+    texts = []
+    for jobs in ("1", "2"):
+        assert gradjury("check", *layers, *options, "-j", jobs, cwd=tmp_path).returncode == 1
+        data = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+        for layer in data["layers"]:
+            for law in layer["laws"]:
+                del law["seconds"]
+        texts.append(data)
+    assert texts[0] == texts[1]
+
+
+def test_fixed_options_and_lenience_reach_the_trial(tmp_path):
+    options = ("--to", "Linear", "--fixed", "bias=True", "--examples", "5", "-k", "gradients")
+    done = gradjury("check", "strangers:Dense", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    strict = gradjury("check", "strangers:Dense", *options[:-1], "refusal", cwd=tmp_path)
+    assert strict.returncode == 2
+    asked = gradjury("check", "strangers:Dense", *options[:-1], "refusal", "--strict", cwd=tmp_path)
+    assert asked.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nosuchmodule:Linear",), "cannot import nosuchmodule"),
+        (("strangers:Nobody", "--to", "Linear"), "strangers has no Nobody"),
+        (("strangers", "--to", "Linear"), "names no layer"),
+        (("strangers:Dense",), "there is no contract 'Dense'"),
+        (("strangers:Dense", "--to", "Linear"), "does not take bias"),
+        (("strangers:Dense", "--to", "Linear", "--fixed", "bias"), "fixes nothing"),
+        (("strangers:Dense", "--to", "Linear", "--fixed", "bais=1"), "has no option bais"),
+        (("-k", "nothing at all"), "no check's name contains"),
+        (("--to", "Linear"), "--to says which contract"),
+        (("--json", "no/such/folder/out.json"), "does not exist"),
+        (("--examples", "0"), "examples"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_cannot_run_exits_2_and_says_why(arguments, words, tmp_path):
+    done = gradjury("check", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr

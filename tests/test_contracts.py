@@ -1,0 +1,114 @@
+"""What the contracts draw: counted, so that a domain which silently draws nothing interesting fails."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+import gradjury
+from gradjury.properties.values import EDITS, NONFINITE, Brush
+
+DRAWS = 300
+
+
+def situations(contract):
+    found = []
+
+    @seed(0)
+    @settings(
+        max_examples=DRAWS,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(contract.situations())
+    def draw(situation):
+        found.append(situation)
+
+    draw()
+    return found
+
+
+DRAWN = {name: situations(contract) for name, contract in gradjury.contracts.ALL.items()}
+EVERY = pytest.mark.parametrize("name", DRAWN)
+
+
+@EVERY
+def test_every_option_is_drawn_with_several_values(name):
+    contract = gradjury.contracts.get(name)
+    for option in contract.options:
+        values = {repr(s.config.get(option, "default")) for s in DRAWN[name]}
+        assert len(values) >= 2, f"{option} is always {values}"
+
+
+@EVERY
+def test_both_dtypes_and_several_ranks_are_drawn(name):
+    assert Counter(s.dtype.name for s in DRAWN[name]).keys() == {"float32", "float64"}
+    ranks = {len(s.specs["x"].shape) for s in DRAWN[name]}
+    assert len(ranks) >= 2
+
+
+@EVERY
+def test_values_have_both_signs_zeros_ties_and_extremes(name):
+    seen: Counter[str] = Counter()
+    for situation in DRAWN[name]:
+        for case in situation.cases():
+            x = case.inputs["x"]
+            seen["positive"] += bool((x > 0).any())
+            seen["negative"] += bool((x < 0).any())
+            seen["+0"] += bool(((x == 0) & ~np.signbit(x)).any())
+            seen["-0"] += bool(((x == 0) & np.signbit(x)).any())
+            seen["tie"] += np.unique(x).size < x.size
+            seen["tiny"] += bool((np.abs(x[x != 0]) < 1e-5).any())
+            seen["huge"] += bool((np.abs(x) > 1e5).any())
+            seen["distinct"] += x.size > 5 and np.unique(x).size == x.size
+            seen["empty"] += x.size == 0
+            seen["batch"] += x.size > 0
+    cases = 8 * len(DRAWN[name])
+    for kind in ("positive", "negative", "+0", "-0", "tie", "tiny", "huge", "distinct"):
+        assert seen[kind] > cases / 100, f"{kind}: {seen[kind]} of {cases} cases"
+    assert seen["empty"] > 0
+    assert seen["batch"] > cases / 2
+
+
+@EVERY
+def test_cotangents_are_never_ones_nor_zeros(name):
+    for situation in DRAWN[name][:100]:
+        for case in situation.cases():
+            for dy in case.cotangents:
+                if dy.size:
+                    assert not (dy == 1).all()
+                    assert (dy != 0).any()
+
+
+@EVERY
+def test_the_first_sub_cases_are_plain_and_the_first_is_whole_numbers(name):
+    for situation in DRAWN[name][:50]:
+        x = situation.case(0).inputs["x"]
+        assert ((x == np.round(x)) & (np.abs(x) <= 3)).all()
+
+
+@pytest.mark.parametrize("name", [*EDITS, *NONFINITE])
+def test_an_edit_changes_values_and_keeps_the_shape(name):
+    edit = {**EDITS, **NONFINITE}[name]
+    changed = 0
+    for number in range(20):
+        brush = Brush(np.random.default_rng(number), whole=False, edits=())
+        for shape in [(), (4,), (2, 3), (0,), (2, 0)]:
+            before = brush.numbers(shape)
+            after = edit(brush.rng, before.copy())
+            assert np.shape(after) == shape
+            changed += not np.array_equal(before, after)
+    assert changed > 20
+
+
+def test_a_misspelt_contract_is_an_attribute_error_and_get_suggests():
+    with pytest.raises(AttributeError):
+        gradjury.contracts.Conf2d  # noqa: B018
+    with pytest.raises(ValueError, match="Conv2d"):
+        gradjury.contracts.get("Conf2d")
+    assert "Conv2d" in dir(gradjury.contracts)

@@ -1,0 +1,36 @@
+"""Every planted fault is caught within 100 examples, by the law it was made for, with a script that reproduces it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from planted import FAULTS, Fault
+
+import gradjury
+
+EXAMPLES = 100
+SCRIPT_LINES = 45
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[fault.layer.__name__ for fault in FAULTS])
+def test_fault_is_caught_with_a_script_that_reproduces_it(fault: Fault, tmp_path):
+    with pytest.raises(gradjury.CheckFailed) as caught:
+        gradjury.check_layer(fault.layer, to=fault.to, strict=True, examples=EXAMPLES, scripts=tmp_path)
+    failures = {failure.law: failure for failure in caught.value.result.failures}
+    assert fault.law in failures
+    failure = failures[fault.law]
+    assert failure.repeatable
+    assert failure.script.read_text(encoding="utf-8").count("\n") <= SCRIPT_LINES
+    done = subprocess.run([sys.executable, failure.script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr or "raised" in str(caught.value)
+
+
+def test_there_are_thirty_faults_and_each_law_has_one():
+    assert len(FAULTS) >= 30
+    contract_laws = {law.name for contract in gradjury.contracts.ALL.values() for law in contract.laws}
+    from gradjury.properties.laws import COMMON
+
+    assert {fault.law for fault in FAULTS} == {law.name for law in COMMON} | contract_laws
