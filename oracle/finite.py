@@ -34,13 +34,16 @@ SIGHT = 1e-6
 class Slope:
     """The derivative of all outputs, as one vector, along a direction, and the estimated error of each element.
 
-    `size` is the largest slope or output: a direction is as long as x, so both have the same unit.
+    `size` is the largest slope or output: a direction is as long as x, so both have the same unit. `noise` is that of
+    the outputs, and `step` the one it was seen at.
     """
 
     value: Array
     error: Array
 
     size: float
+    noise: Array
+    step: Array
 
     @property
     def seen(self) -> Array:
@@ -91,25 +94,29 @@ def cotangent_vector(case: Case) -> Array:
 def slope(vjp: Vjp, case: Case, direction: Mapping[str, Array], *, thorough: bool = False) -> Slope:
     """The derivative of the outputs along a direction through the named inputs; the case is in float64.
 
-    One step size is enough where it sees enough. A contradiction has to be `thorough`: then all of STEPS are taken, and
-    what any two of them disagree by, beyond their own estimates, is added to the error.
+    One step size is enough where it sees enough. A contradiction has to be `thorough`: then all of STEPS are taken, the
+    largest noise of any counts, and what two of them disagree by beyond their own estimates is added to the error.
     """
     forward = forward_vector(vjp, case)
     centre = forward({})
     if not np.isfinite(centre).all():
-        return Slope(centre, np.full(centre.shape, np.inf), 0.0)
+        nothing = np.zeros(centre.shape)
+        return Slope(centre, np.full(centre.shape, np.inf), 0.0, nothing, nothing)
     best = _extrapolate(forward, centre, case, direction, STEPS[0])
     if best.seen.all() and not thorough:
         return best
-    for step in STEPS[1:]:
-        other = _extrapolate(forward, centre, case, direction, step)
+    tried = [best, *(_extrapolate(forward, centre, case, direction, step) for step in STEPS[1:])]
+    noise = np.max([one.noise for one in tried], axis=0)
+    for one in tried:
         with np.errstate(invalid="ignore"):
-            dispute = np.fmax(np.abs(best.value - other.value) - best.error - other.error, 0)
-            better = other.error < best.error
-        value = np.where(better, other.value, best.value)
-        error = np.where(better, other.error, best.error) + dispute
-        best = Slope(value, error, max(best.size, other.size))
-    return best
+            dispute = np.fmax(np.abs(best.value - one.value) - best.error - one.error, 0)
+            better = one.error < best.error
+        step = np.where(better, one.step, best.step)
+        value = np.where(better, one.value, best.value)
+        # A single estimate of the noise is small by chance now and then: the largest counts.
+        error = np.where(better, one.error, best.error) + dispute
+        best = Slope(value, error, max(best.size, one.size), noise, step)
+    return replace(best, error=best.error + noise / best.step)
 
 
 def _extrapolate(
@@ -144,7 +151,7 @@ def _extrapolate(
         error = np.abs(value - first[1]) + kink + noise + rounding
         usable = np.isfinite(error) & np.isfinite(value)
         largest = max(float(np.abs(a).max(initial=0, where=usable)) for a in (value, centre))
-    return Slope(value, np.where(usable, error, np.inf), largest)
+    return Slope(value, np.where(usable, error, np.inf), largest, np.nan_to_num(noise * h), np.full(value.shape, h))
 
 
 def along(vjp: Vjp, case: Case, direction: Mapping[str, Array], gradients: Mapping[str, Array]) -> Witness:
