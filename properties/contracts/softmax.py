@@ -11,7 +11,6 @@ from ..values import Real, Spec
 def _along_dim(d: Draft) -> dict[str, Spec]:
     shape = d.shape()
     rank = max(len(shape), 1)
-    # The implicit dim of torch needs a second axis for the ranks 2 and above 3, which they have.
     d.option("dim", st.one_of(st.none(), st.integers(-rank, rank - 1)))
     return {"x": Real(shape)}
 

@@ -7,27 +7,27 @@ from dataclasses import replace
 import numpy as np
 
 from gradjury import impl
+from gradjury.impl._windows import gather, scatter
 
 
 class MaxTieToBoth(impl.MaxPool2d):
     """Of equal cells both get the gradient."""
 
     def __call__(self, x):
-        y, backward = super().__call__(x)
-        plain = (self.kernel_size, self.stride, self.padding, self.dilation, self.return_indices, self.ceil_mode)
-        if plain[0] not in (2, (2, 2)) or plain[1:] not in ((None, 0, 1, False, False), (2, 0, 1, False, False)):
-            return y, backward
+        answer, backward = super().__call__(x)
+        y = answer[0] if self.return_indices else answer
+        if self.padding not in (0, (0, 0)) or self.dilation not in (1, (1, 1)) or self.ceil_mode:
+            return answer, backward
+        kernel = self.kernel_size if isinstance(self.kernel_size, tuple) else (self.kernel_size,) * 2
+        stride = self.stride or kernel
+        stride = stride if isinstance(stride, tuple) else (stride,) * 2
 
         def wrong(dy):
-            dx = np.zeros_like(x)
-            height, width = y.shape[-2:]
-            for i in range(2):
-                for j in range(2):
-                    cells = (..., slice(i, 2 * height, 2), slice(j, 2 * width, 2))
-                    dx[cells] += dy * (x[cells] == y)
-            return {"x": dx}
+            windows = gather(x, kernel, stride, (1, 1), y.shape[-2:])
+            winners = windows == y[..., None, None, :, :]
+            return {"x": scatter(winners * dy[..., None, None, :, :], x.shape[-2:], stride, (1, 1))}
 
-        return y, wrong
+        return answer, wrong
 
 
 class MaxOverlapOverwritten(impl.MaxPool2d):
