@@ -69,8 +69,8 @@ class CrossEntropyLoss:
 
     Shapes: x (C,), (N, C) or (N, C, d1, …); weight (C,), not differentiated. The target is either
     - class indices, integers of x's shape without the class axis: q is one-hot. Samples whose target is
-      `ignore_index` give 0
-      and count for nothing; "mean" divides by the sum of the weights of the other samples' classes; or
+      `ignore_index` give 0 and count for nothing; "mean" divides by the sum of the weights of the other samples'
+      classes; or
     - class probabilities, floating point of x's shape: q = target, and "mean" divides by the number of samples.
     `label_smoothing` ε mixes q with the uniform distribution: (1 - ε)·q + ε/C.
     y has the shape of the samples with reduction="none", else ().

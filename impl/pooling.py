@@ -57,15 +57,13 @@ def _planes(layer: str, x: Array) -> Array:
 class MaxPool2d:
     """y[n, c, i, j] = the largest of x[n, c, i·s + u·d - p, j·s + v·d - p] over the window's cells u, v.
 
-    Shapes: x (N, C, H, W) or (C, H, W); y (N, C, H', W') or (C, H', W') with H' = ⌊(H + 2p - d·(k - 1) - 1)/s⌋ + 1,
-    or the
-    ceiling with `ceil_mode`; `stride` None is the kernel size. With `return_indices` the outputs are
-    (y, indices), the indices int64 and flat in the unpadded plane.
+    Shapes: x (N, C, H, W) or (C, H, W); y (N, C, H', W') or (C, H', W') with H' = ⌊(H + 2p - d·(k - 1) - 1)/s⌋ + 1, or
+    the ceiling with `ceil_mode`; `stride` None is the kernel size. With `return_indices` the outputs are (y, indices),
+    the indices int64 and flat in the unpadded plane.
 
-    Gradient: each dy goes to the cell that won; windows that overlap add up. Of equal cells the first in
-    row-major order wins, NaN wins over numbers, the last NaN over the others; padding never wins. A window that
-    holds no
-    cell of x at all (possible with dilation > H) gives -∞, index -1 and no gradient.
+    Gradient: each dy goes to the cell that won; windows that overlap add up. Of equal cells the first in row-major
+    order wins, NaN wins over numbers, the last NaN over the others; padding never wins. A window that holds no cell of
+    x at all (possible with dilation > H) gives -∞, index -1 and no gradient.
 
     Raises ValueError or TypeError for configurations and shapes that torch refuses.
 

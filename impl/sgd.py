@@ -14,9 +14,8 @@ class SGD:
     """p ← p - lr·g for every parameter p with gradient g.
 
     Called with parameters and gradients by name, it answers with the new parameters and changes nothing in place.
-    Raises KeyError where a parameter has no gradient, ValueError for a negative learning rate, TypeError for one
-    that is
-    no number and for parameters that are not floating point.
+    Raises KeyError where a parameter has no gradient, ValueError for a negative learning rate, TypeError for one that
+    is no number and for parameters that are not floating point.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html
     """

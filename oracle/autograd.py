@@ -61,9 +61,8 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def torch_vjp(function: Callable[..., Any], differentiable: tuple[str, ...]) -> Vjp:
     """The `Vjp` of a function of torch tensors.
 
-    `function` takes the inputs by name and answers a tensor or a tuple of tensors; gradients are taken with respect
-    to the
-    inputs named in `differentiable`. An input the outputs do not depend on has gradient zero.
+    `function` takes the inputs by name and answers a tensor or a tuple of tensors; gradients are taken with respect to
+    the inputs named in `differentiable`. An input the outputs do not depend on has gradient zero.
     """
 
     def vjp(**inputs: Array) -> tuple[Outputs, Backward]:

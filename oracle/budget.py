@@ -3,8 +3,8 @@
 `t` is the reference in float64 on the same (rounded) inputs and cotangents, T the dtype under test and u its unit
 roundoff. The budget of an element is the sum of
 - how far t moves when every input, cotangent and intermediate result of the reference moves by ±u at random (the
-  conditioning
-  of the problem and of the reference's way to solve it: where a sigmoid saturates, 1 - y has no digit left);
+  conditioning of the problem and of the reference's way to solve it: where a sigmoid saturates, 1 - y has no digit
+  left);
 - u·|t|, and u·max|t| over the array (the rounding of intermediates);
 - the reference's own error at T, max|torch_T - t| over the array; for float64 it is estimated from float32;
 - T's smallest number (rounding near zero is absolute).
@@ -40,9 +40,8 @@ def unit_roundoff(dtype: np.dtype[np.floating]) -> float:
 class Expected:
     """One array of the reference's answer with its budget.
 
-    `value` is the truth in float64. `parts` are the terms of the budget from cheap to costly; most answers are
-    within the
-    first and never ask for the others.
+    `value` is the truth in float64. `parts` are the terms of the budget from cheap to costly; most answers are within
+    the first and never ask for the others.
     """
 
     value: Array

@@ -90,19 +90,18 @@ def check_layer(
 ) -> Result:
     """Put a layer on trial against a contract, and answer how it fared.
 
-    layer: a class or function that, called with the contract's options by torch's names, gives a layer: a callable
-    that answers
-        `(y, backward)`, a pair of functions `(forward, backward)` with `(y, cache)`, or an object with `forward` and
-        `backward`
-        that keeps its parameters and gradients as attributes. A pair of functions may also be given directly.
-    to: the contract, by torch's name of the layer ("Conv2d"), or one of your own.
-    strict: also try the laws on NaN and infinities and on the refusal of bad input.
-    examples: how many configurations Hypothesis draws for each law; each carries eight sets of values.
-    seed: the same seed draws the same examples.
-    fixed: options the layer has no choice about, {"stride": 1}; only configurations with these values are drawn.
-    parameters: for objects, the attributes that hold a parameter and its gradient, {"weight": ("W", "dW")}, where their
-        names are not the usual ones.
-    scripts: the folder for reproduction scripts.
+    - `layer`: a class or function that, called with the contract's options by torch's names, gives a layer: a callable
+      that answers `(y, backward)`, a pair of functions `(forward, backward)` with `(y, cache)`, or an object with
+      `forward` and `backward` that keeps its parameters and gradients as attributes. A pair of functions may also be
+      given directly.
+    - `to`: the contract, by torch's name of the layer ("Conv2d"), or one of your own.
+    - `strict`: also try the laws on NaN and infinities and on the refusal of bad input.
+    - `examples`: how many configurations Hypothesis draws for each law; each carries eight sets of values.
+    - `seed`: the same seed draws the same examples.
+    - `fixed`: options the layer has no choice about, {"stride": 1}; only configurations with these values are drawn.
+    - `parameters`: for objects, the attributes that hold a parameter and its gradient, {"weight": ("W", "dW")}, where
+      their names are not the usual ones.
+    - `scripts`: the folder for reproduction scripts.
 
     Raises CheckFailed (an AssertionError that carries the result) where a law is broken; ValueError or TypeError where
     the arguments make no trial.

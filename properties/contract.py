@@ -120,9 +120,8 @@ class Function:
 class Contract:
     """What a layer must be, and for which inputs.
 
-    `reference` is the torch side, `domain` draws options and says what each input holds, `laws` are those that hold
-    for this layer
-    beside the common ones.
+    `reference` is the torch side, `domain` draws options and says what each input holds, `laws` are those that hold for
+    this layer beside the common ones.
     """
 
     name: str
@@ -187,8 +186,7 @@ def _output_shapes(contract: Contract, situation: Situation, narrowed: bool) -> 
     """The shapes of the outputs that take a cotangent.
 
     With fixed options a draw may be impossible (padding="same" with stride=2), and is then drawn again; without, a
-    refusal by torch
-    is a mistake in the contract.
+    refusal by torch is a mistake in the contract.
     """
     try:
         case = situation.case(0)

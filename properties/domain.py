@@ -20,9 +20,8 @@ SUB_CASES = 8
 class Draft:
     """A configuration in the making.
 
-    `option` draws an option and records it unless it is torch's default, so that a drawn configuration names just
-    what is
-    special about it; an option that the user has fixed is not drawn.
+    `option` draws an option and records it unless it is torch's default, so that a drawn configuration names just what
+    is special about it; an option that the user has fixed is not drawn.
     """
 
     def __init__(
@@ -70,8 +69,7 @@ class Situation:
     """One Hypothesis draw: a configuration, what its inputs hold, and the seed and edits that make the values.
 
     It stands for several value sub-cases, from plain to wild: even ones are small integers (only the first where
-    `generic`), the
-    others normal numbers; the first two have no edits.
+    `generic`), the others normal numbers; the first two have no edits.
     """
 
     config: Mapping[str, Any]

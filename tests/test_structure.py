@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,10 @@ def test_no_contract_carries_a_tolerance():
     for path in (ROOT / "properties" / "contracts").glob("*.py"):
         text = path.read_text(encoding="utf-8").lower()
         assert not [word for word in ("tol", "eps", "budget", "allowed", "approx") if word in text], path
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "docs" / "discrepancies").glob("*.py")), ids=lambda p: p.stem)
+def test_torch_still_differs_where_it_is_said_to(script):
+    assert script.name in (ROOT / "docs" / "discrepancies.md").read_text(encoding="utf-8")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, f"torch has changed: {done.stdout}{done.stderr}"

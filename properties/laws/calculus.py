@@ -110,8 +110,7 @@ def _difference_script(case: Case, direction: Mapping[str, Array], witness: Witn
 
 def _difference_strategy(contract: Contract, fixed: Mapping[str, Any]) -> st.SearchStrategy[Situation]:
     # A kink or a tie has no derivative to measure: no edits here, and few whole numbers. What torch does at kinks is
-    # compared
-    # by the other laws.
+    # compared by the other laws.
     return contract.situations(fixed=fixed, dtypes=("float64",), edits={}, generic=True)
 
 

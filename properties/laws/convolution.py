@@ -25,8 +25,7 @@ def judge_theorem(bench: Bench, case: Case) -> None:
     with the filter rotated by 180°.
 
     The sums over the batch and over the output channels are convolutions' sums over channels, once the axes are
-    exchanged. Only
-    torch's forward convolution is used here, no autograd.
+    exchanged. Only torch's forward convolution is used here, no autograd.
     """
     gradients = bench.ask(case).gradients
     reference = bench.reference(case)

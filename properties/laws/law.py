@@ -46,9 +46,8 @@ Script = list[str] | Callable[[], list[str]]
 class Broken(Exception):  # noqa: N818 - a verdict, not an error of ours
     """A law does not hold for this case.
 
-    `what` names the thing that is wrong ("gradient of weight"), `finding` says how. `verdict` and `script` (the
-    lines of a
-    reproduction script that decide `wrong`) are costly or long, so they are made for the smallest case only.
+    `what` names the thing that is wrong ("gradient of weight"), `finding` says how. `verdict` and `script` (the lines
+    of a reproduction script that decide `wrong`) are costly or long, so they are made for the smallest case only.
     """
 
     def __init__(
@@ -166,9 +165,8 @@ def common_strategy(contract: Contract, fixed: Mapping[str, Any]) -> st.SearchSt
 class Law:
     """A property that must hold: its name, what it says, and how one case is judged.
 
-    `strict` laws are on for gradjury's own layers and asked for by others. `applies` says for which fixed options
-    the law
-    has anything to say.
+    `strict` laws are on for gradjury's own layers and asked for by others. `applies` says for which fixed options the
+    law has anything to say.
     """
 
     name: str
