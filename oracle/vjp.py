@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +14,11 @@ Outputs = Array | tuple[Array, ...]
 Backward = Callable[..., Mapping[str, Array]]
 
 
-class Vjp(Protocol):
-    """A layer in use: called with arrays by name it answers its outputs and its backward pass.
-
-    `y, backward = vjp(x=x, weight=weight)`; `backward(dy)` takes one cotangent for each floating-point output and
-    answers the gradients by the names of the inputs. Several outputs come as a tuple.
-    """
-
-    def __call__(self, **inputs: Array) -> tuple[Outputs, Backward]: ...
+# A layer in use: called with arrays by name it answers its outputs and its backward pass.
+#
+# `y, backward = vjp(x=x, weight=weight)`; `backward(dy)` takes one cotangent for each floating-point output and answers
+# the gradients by the names of the inputs. Several outputs come as a tuple.
+Vjp = Callable[..., tuple[Outputs, Backward]]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ..oracle.vjp import Array, Backward, Outputs, Vjp
+from ..oracle.vjp import Array, Backward, Outputs
 from .contract import Contract, call_arguments
 
 Parameters = Mapping[str, tuple[str, str]]
@@ -114,7 +115,7 @@ _FUNCTIONS = ("layer[0]", "layer[1]")
 _METHODS = ("layer.forward", "layer.backward")
 
 
-class Adapted(Vjp):
+class Adapted(ABC):
     """A layer of some style, called by the contract's names. `reentrant`: whether two calls may be interleaved."""
 
     reentrant = True
@@ -126,9 +127,13 @@ class Adapted(Vjp):
     # The last thing the layer's backward answered: scripts pick gradients out of an answer of that form.
     answered: Any = None
 
+    @abstractmethod
+    def __call__(self, **inputs: Array) -> tuple[Outputs, Backward]:
+        """Outputs and backward pass: a `Vjp`."""
+
+    @abstractmethod
     def spell(self, names: Sequence[str], cotangents: str) -> tuple[list[str], str, dict[str, str]]:
         """One call in the words of a script: the lines of the forward, the backward's call, each gradient in `g`."""
-        raise NotImplementedError
 
     def _named(self, answer: Any, names: Sequence[str], own: Sequence[str]) -> dict[str, Any]:
         self.answered = answer
