@@ -7,7 +7,7 @@ roundoff. The budget of an element is the sum of
   left);
 - u·|t|, and u·max|t| over the array (the rounding of intermediates);
 - the reference's own error at T, max|torch_T - t| over the array; for float64 it is estimated from float32;
-- T's smallest number (rounding near zero is absolute).
+- T's smallest normal number, times the largest that enters (below it intermediates may be lost: e^-730 is 0 to torch).
 """
 
 from __future__ import annotations
@@ -118,10 +118,15 @@ class Reference:
         )
 
     def _rounding(self, t: Array) -> Array:
-        """u·|t| + u·max|t| + the smallest number."""
+        """u·|t| + u·max|t| + what underflow may do."""
         size = np.where(np.isfinite(t), np.abs(t), 0)
-        tiny = float(np.finfo(self._dtype).smallest_subnormal)
-        return np.asarray(unit_roundoff(self._dtype) * (size + size.max(initial=0)) + tiny)
+        return np.asarray(unit_roundoff(self._dtype) * (size + size.max(initial=0)) + self._underflow)
+
+    @cached_property
+    def _underflow(self) -> float:
+        """The smallest normal number, times the largest that enters: an intermediate below it may be lost."""
+        arrays = [a for a in (*self._case.inputs.values(), *self._case.cotangents) if a.dtype.kind == "f"]
+        return float(np.finfo(self._dtype).tiny) * max(1.0, *(_largest(a.astype(np.float64)) for a in arrays))
 
     @cached_property
     def _moved(self) -> list[Answer]:

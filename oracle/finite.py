@@ -5,9 +5,10 @@ extrapolated twice (Richardson), which leaves an error of order h⁶. The estima
 - the last correction of the extrapolation;
 - the kink term: K(h) = (F(x + hv) + F(x - hv) - 2F(x))/h vanishes with h where F is differentiable, and tends to
   the jump of the slope where it is not, so 2K(h/2) - K(h) is of order h³ or as large as the jump;
+- the rounding of F and of x, divided by h.
+Before anything is contradicted, two more are added:
 - what the extrapolated derivative misses at two uneven steps, which shows digits lost inside F;
-- the rounding of F and of x, divided by h;
-- where one step size does not see enough, what the derivatives from two disagree by beyond their own estimates.
+- what the derivatives from three step sizes disagree by beyond their own estimates.
 
 At a kink the estimate is therefore as large as the jump, and the comparison abstains instead of crying wolf.
 """
@@ -94,18 +95,19 @@ def cotangent_vector(case: Case) -> Array:
 def slope(vjp: Vjp, case: Case, direction: Mapping[str, Array], *, thorough: bool = False) -> Slope:
     """The derivative of the outputs along a direction through the named inputs; the case is in float64.
 
-    One step size is enough where it sees enough. A contradiction has to be `thorough`: then all of STEPS are taken, the
-    largest noise of any counts, and what two of them disagree by beyond their own estimates is added to the error.
+    One step size is enough to agree. A contradiction has to be `thorough`: then all of STEPS are taken, the noise of
+    the outputs is measured and the largest of any counts, and what two disagree by beyond their own estimates is
+    added to the error.
     """
     forward = forward_vector(vjp, case)
     centre = forward({})
     if not np.isfinite(centre).all():
         nothing = np.zeros(centre.shape)
         return Slope(centre, np.full(centre.shape, np.inf), 0.0, nothing, nothing)
-    best = _extrapolate(forward, centre, case, direction, STEPS[0])
-    if best.seen.all() and not thorough:
-        return best
-    tried = [best, *(_extrapolate(forward, centre, case, direction, step) for step in STEPS[1:])]
+    if not thorough:
+        return _extrapolate(forward, centre, case, direction, STEPS[0], noisy=False)
+    tried = [_extrapolate(forward, centre, case, direction, step, noisy=True) for step in STEPS]
+    best = tried[0]
     noise = np.max([one.noise for one in tried], axis=0)
     for one in tried:
         with np.errstate(invalid="ignore"):
@@ -125,6 +127,8 @@ def _extrapolate(
     case: Case,
     direction: Mapping[str, Array],
     h: float,
+    *,
+    noisy: bool,
 ) -> Slope:
     def at(step: float) -> Array:
         return forward({name: case.inputs[name] + step * v for name, v in direction.items()})
@@ -137,10 +141,12 @@ def _extrapolate(
         first = [(4 * d[1] - d[0]) / 3, (4 * d[2] - d[1]) / 3]
         value = (16 * first[1] - first[0]) / 15
         kink = np.fmax(np.abs(2 * k[1] - k[0]) / 8, np.abs(2 * k[2] - k[1]))
-        # The cubic through what was measured, against pairs of points that no step size has in common.
-        cubic = (d[1] - d[2]) / (steps[1] ** 2 - steps[2] ** 2)
-        odd = [np.abs((at(t) - at(-t)) / (2 * t) - value - cubic * t**2) for t in (UNEVEN[0] * h, UNEVEN[1] * h)]
-        noise = np.fmax(*odd)
+        noise = np.zeros(centre.shape)
+        if noisy:
+            # The cubic through what was measured, against pairs of points that no step size has in common.
+            cubic = (d[1] - d[2]) / (steps[1] ** 2 - steps[2] ** 2)
+            for t in (UNEVEN[0] * h, UNEVEN[1] * h):
+                noise = np.fmax(noise, np.abs((at(t) - at(-t)) / (2 * t) - value - cubic * t**2))
         u = unit_roundoff(centre.dtype)
         # A relative step of u in x is a step of u·|x/v| along v.
         reach = max(

@@ -158,11 +158,10 @@ class Closure(Adapted):
     def __init__(self, layer: Layer, config: Mapping[str, Any], made: Callable[..., Any]) -> None:
         super().__init__(layer, config)
         self._made = made
-        self._own_names = lru_cache(lambda names: _own_names(made, names))
 
     def __call__(self, **inputs: Array) -> tuple[Outputs, Backward]:
         """One call of the closure type, names and gradients translated."""
-        own, keywords = self._own_names(tuple(inputs))
+        own, keywords = _own_names(self._made, tuple(inputs))
         if keywords:
             answer = self._made(**inputs)
         else:
@@ -173,7 +172,7 @@ class Closure(Adapted):
 
     def spell(self, names: Sequence[str], cotangents: str) -> tuple[list[str], str, dict[str, str]]:
         """y, backward = layer(...)."""
-        own, keywords = self._own_names(tuple(names))
+        own, keywords = _own_names(self._made, tuple(names))
         arguments = ", ".join(names)
         if any(not n.isidentifier() for n in names):
             arguments = ", ".join([names[0], "**{" + ", ".join(f'"{n}": {script_name(n)}' for n in names[1:]) + "}"])
@@ -320,10 +319,7 @@ def gradients_by_name(answer: Any, names: Sequence[str], own: Sequence[str]) -> 
 
 def _own_names(function: Callable[..., Any], names: Sequence[str]) -> tuple[Sequence[str], bool]:
     """The layer's own names for its inputs, and whether they may be passed by keyword."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return names, False
+    parameters = _parameters(function) or []
     keywords = any(p.kind is p.VAR_KEYWORD for p in parameters)
     own = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if all(n in own or keywords for n in names):
@@ -335,21 +331,34 @@ def _own_names(function: Callable[..., Any], names: Sequence[str]) -> tuple[Sequ
 
 def _positional(function: Callable[..., Any]) -> list[str]:
     """The names of the positional parameters without default."""
-    parameters = inspect.signature(function).parameters.values()
-    return [
-        p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
-    ]
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in _parameters(function) or [] if p.kind in kinds and p.default is p.empty]
 
 
 def _accepted(function: Callable[..., Any]) -> set[str] | None:
     """The keywords a callable takes; None where it takes any, or does not say."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return None
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+    parameters = _parameters(function)
+    if parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
     return {p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
+    """The parameters of a callable, None where it does not say; read once for all objects of a class."""
+    if inspect.ismethod(function) or not (inspect.isroutine(function) or inspect.isclass(function)):
+        plain: Any = getattr(function, "__func__", None) or type(function).__call__
+        found = _read_parameters(plain)
+        return found and found[1:]
+    plain = function
+    return _read_parameters(plain)
+
+
+@lru_cache(maxsize=1024)
+def _read_parameters(function: Any) -> list[inspect.Parameter] | None:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return None
 
 
 def _two(answer: Any, name: str, expected: str) -> tuple[Any, Any]:

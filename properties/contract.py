@@ -149,16 +149,12 @@ class Contract:
         fixed: Mapping[str, Any] | None = None,
         dtypes: tuple[str, ...] = ("float64", "float32"),
         edits: Mapping[str, Edit] = EDITS,
-        at_least: int = 0,
         generic: bool = False,
     ) -> st.SearchStrategy[Situation]:
-        """What the laws draw from: the domain, with some options fixed.
-
-        Each draw takes `at_least` so many of the edits; `generic` values are seldom whole numbers.
-        """
+        """What the laws draw from: the domain, with some options fixed; `generic` values are seldom whole numbers."""
         fixed = dict(fixed or {})
         self.check_fixed(fixed)
-        return _situations(self, fixed, dtypes, edits, at_least, generic)
+        return _situations(self, fixed, dtypes, edits, generic)
 
     def cases(self, **fixed: Any) -> st.SearchStrategy[Case]:
         """An ordinary Hypothesis strategy of cases, for laws of your own; options given by name are fixed."""
@@ -172,13 +168,12 @@ def _situations(
     fixed: Mapping[str, Any],
     dtypes: tuple[str, ...],
     edits: Mapping[str, Edit],
-    at_least: int,
     generic: bool,
 ) -> Situation:
     draft = Draft(draw, contract.reference.defaults, fixed)
     specs = contract.domain(draft)
     dtype = np.dtype(draw(st.sampled_from(dtypes)))
-    chosen = draw(st.lists(st.sampled_from(tuple(edits)), min_size=at_least, max_size=3)) if edits else []
+    chosen = draw(st.lists(st.sampled_from(tuple(edits)), max_size=3)) if edits else []
     seed = draw(st.integers(0, 2**32 - 1))
     situation = Situation(draft.config, specs, dtype, seed, [edits[name] for name in chosen], generic)
     return replace(situation, outputs=_output_shapes(contract, situation, bool(fixed)))
