@@ -83,6 +83,11 @@ class Reference:
         """torch's answer in float64."""
         return self._ask(self._case.astype(np.float64))
 
+    @property
+    def alternatives(self) -> list[Answer]:
+        """What torch answers in float64, and where rounding errors disturb it."""
+        return [self.truth, *self._moved]
+
     def output(self, number: int) -> Expected:
         """What the output of this number should be."""
         return self._expected(lambda answer: answer.outputs[number])

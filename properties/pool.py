@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from .targets import Target, TargetError
 
 # Progress is for the eye: more than this many events a second would only cost time.
 EVENTS_PER_SECOND = 10
+
+# Each process has a core; BLAS threads on top would fight over them.
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 Message = tuple[int, Event] | None
 
@@ -46,6 +50,8 @@ def _try_here(targets: list[Target], board: Board) -> list[Result]:
 
 
 def _try_in_processes(targets: list[Target], jobs: int, board: Board) -> list[Result]:
+    for variable in ONE_THREAD:  # the processes inherit them
+        os.environ.setdefault(variable, "1")
     context = multiprocessing.get_context("spawn")  # a fork of a process that holds torch may hang
     queue: SimpleQueue[Message] = context.SimpleQueue()
     listener = threading.Thread(target=_listen, args=(queue, board), daemon=True)
