@@ -63,8 +63,7 @@ class LeakyReLU:
 class Sigmoid:
     """y = 1/(1 + e⁻ˣ), computed from e = e^-|x|, which cannot overflow.
 
-    Shapes: x any, y the same. Gradient: dx = dy·(1 - y)·y. Where y rounds to 1 it is 0, and NaN for an infinite dy, as
-    in torch.
+    Shapes: x any, y the same. Gradient: dx = dy·y·(1 - y) = dy·e/(1 + e)², free of cancellation.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Sigmoid.html
     """
@@ -77,7 +76,7 @@ class Sigmoid:
 
         def backward(dy: Array) -> Gradients:
             dy = _check.cotangent("Sigmoid", dy, x.shape)
-            return {"x": dy * (1 - y) * y}
+            return {"x": dy * (e / (1 + e) ** 2)}
 
         return y, backward
 

@@ -165,11 +165,14 @@ class Index:
     grad: bool = False
 
     def make(self, brush: Brush) -> Array:
-        """Uniform indices, about a quarter of them replaced by `instead`."""
+        """Uniform indices, one and about a quarter of the others replaced by `instead`."""
         index = brush.rng.integers(0, self.below, self.shape)
         if self.instead is None:
             return np.asarray(index)
-        return np.where(brush.rng.random(self.shape) < 1 / 4, self.instead, index)
+        replaced = np.array(brush.rng.random(self.shape) < 1 / 4)  # an array for rank 0 too
+        if replaced.size:
+            replaced.flat[brush.rng.integers(replaced.size)] = True
+        return np.where(replaced, self.instead, index)
 
 
 @dataclass(frozen=True)
