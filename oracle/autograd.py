@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
+from torch.autograd import forward_ad
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .vjp import Array, Backward, Outputs, Vjp
+from .vjp import Array, Backward, Outputs
 
 
 @contextmanager
@@ -58,21 +61,26 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
 
-def torch_vjp(function: Callable[..., Any], differentiable: tuple[str, ...]) -> Vjp:
-    """The `Vjp` of a function of torch tensors.
+@dataclass(frozen=True)
+class TorchVjp:
+    """A function of torch tensors as a `Vjp`, and its forward mode beside it.
 
     `function` takes the inputs by name and answers a tensor or a tuple of tensors; gradients are taken with respect to
     the inputs named in `differentiable`. An input the outputs do not depend on has gradient zero.
     """
 
-    def vjp(**inputs: Array) -> tuple[Outputs, Backward]:
-        tensors = {name: _tensor(a).requires_grad_(name in differentiable) for name, a in inputs.items()}
-        result = function(**tensors)
+    function: Callable[..., Any]
+    differentiable: tuple[str, ...]
+
+    def __call__(self, **inputs: Array) -> tuple[Outputs, Backward]:
+        """The outputs, and reverse mode."""
+        tensors = {name: _tensor(a).requires_grad_(name in self.differentiable) for name, a in inputs.items()}
+        result = self.function(**tensors)
         outputs: tuple[torch.Tensor, ...] = result if isinstance(result, tuple) else (result,)
         real = [y for y in outputs if y.is_floating_point()]
 
         def backward(*cotangents: Array) -> Mapping[str, Array]:
-            wanted = [tensors[name] for name in differentiable]
+            wanted = [tensors[name] for name in self.differentiable]
             found: tuple[torch.Tensor | None, ...] = (None,) * len(wanted)
             if any(y.requires_grad for y in real):
                 found = torch.autograd.grad(
@@ -80,13 +88,34 @@ def torch_vjp(function: Callable[..., Any], differentiable: tuple[str, ...]) -> 
                 )
             return {
                 name: np.zeros_like(inputs[name]) if grad is None else grad.numpy().copy()
-                for name, grad in zip(differentiable, found, strict=True)
+                for name, grad in zip(self.differentiable, found, strict=True)
             }
 
         arrays = tuple(y.detach().numpy().copy() for y in outputs)
         return (arrays if isinstance(result, tuple) else arrays[0]), backward
 
-    return vjp
+    def pushforward(self, inputs: Mapping[str, Array], direction: Mapping[str, Array]) -> list[Array]:
+        """J v of each floating-point output by forward mode, for the direction v through the named inputs.
+
+        Raises NotImplementedError or RuntimeError where an operation has no forward mode.
+        """
+        make_dual, unpack_dual = cast(Any, forward_ad.make_dual), cast(Any, forward_ad.unpack_dual)  # untyped
+        with warnings.catch_warnings(), forward_ad.dual_level():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of what torch itself loads
+            tensors = {name: _tensor(a) for name, a in inputs.items()}
+            duals = {n: make_dual(tensors[n], _tensor(v).to(tensors[n])) for n, v in direction.items()}
+            result = self.function(**{**tensors, **duals})
+            real = [y for y in (result if isinstance(result, tuple) else (result,)) if y.is_floating_point()]
+            tangents = [unpack_dual(y).tangent for y in real]
+            return [
+                np.zeros(tuple(y.shape)) if t is None else t.detach().numpy().copy()
+                for y, t in zip(real, tangents, strict=True)
+            ]
+
+
+def torch_vjp(function: Callable[..., Any], differentiable: tuple[str, ...]) -> TorchVjp:
+    """A function of torch tensors, by name, as a `Vjp` that answers the gradients of the inputs in `differentiable`."""
+    return TorchVjp(function, differentiable)
 
 
 def _tensor(array: Array) -> torch.Tensor:

@@ -16,7 +16,8 @@ class Comparison:
     """The worst element of one array, and how much of it was really compared.
 
     `ratio` is the worst error in budgets: an upper bound where it is below 1 (the costly part of the budget is only
-    computed where the cheap part does not suffice). `excluded` counts elements whose budget is infinite.
+    computed where the cheap part does not suffice). `ulps` is the largest error in units in the last place of the
+    array's largest element. `excluded` counts elements whose budget is infinite.
     """
 
     ratio: float
@@ -27,6 +28,7 @@ class Comparison:
     elements: int
     excluded: int
     wrong: int
+    ulps: float
 
     @property
     def agrees(self) -> bool:
@@ -44,7 +46,7 @@ def compare(got: Array, expected: Expected) -> Comparison:
         if not (ratios > 1).any():
             break
     if not ratios.size:
-        return Comparison(0.0, (), None, None, 0.0, 0, 0, 0)
+        return Comparison(0.0, (), None, None, 0.0, 0, 0, 0, 0.0)
     index = tuple(int(i) for i in np.unravel_index(int(ratios.argmax()), ratios.shape))
     return Comparison(
         ratio=float(ratios[index]),
@@ -55,7 +57,19 @@ def compare(got: Array, expected: Expected) -> Comparison:
         elements=ratios.size,
         excluded=int(np.isinf(budget).sum()),
         wrong=int((ratios > ALLOWED).sum()),
+        ulps=_ulps(got, expected.value, ratios, budget),
     )
+
+
+def _ulps(got: Array, want: Array, ratios: Array, budget: Array) -> float:
+    """The largest error in ULPs of the largest finite element."""
+    if got.dtype.kind != "f":
+        return 0.0
+    size = np.abs(want).max(initial=0.0, where=np.isfinite(want))
+    with np.errstate(all="ignore"):
+        error = ratios * budget
+        worst = error.max(initial=0.0, where=~np.isnan(error))  # a NaN is an excluded element
+        return float(worst / np.spacing(got.dtype.type(size))) if worst else 0.0
 
 
 def _ratios(got: Array, want: Array, budget: Array) -> Array:

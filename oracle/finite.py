@@ -24,6 +24,8 @@ from .budget import ALLOWED, unit_roundoff
 from .vjp import Array, Case, Vjp, differentiable_outputs, outputs_of
 
 STEPS = (2.0**-11, 2.0**-7, 2.0**-9)
+# With eleven more binary digits, what is left of a kink (h³) and rounding (u/h) balance at shorter steps.
+LONGDOUBLE = 2.0**-5
 # Fractions of a step, no multiples of each other nor of a power of two: where a forward loses digits inside, even steps
 # can all be rounded alike.
 UNEVEN = (0.1545084971874737, 0.2236067977499790)
@@ -35,13 +37,14 @@ SIGHT = 1e-6
 class Slope:
     """The derivative of all outputs, as one vector, along a direction, and the estimated error of each element.
 
+    `kink` is that part of the error which is a jump of the slope; where there is no number at all, both are infinite.
     `size` is the largest slope or output: a direction is as long as x, so both have the same unit. `noise` is that of
     the outputs, and `step` the one it was seen at.
     """
 
     value: Array
     error: Array
-
+    kink: Array
     size: float
     noise: Array
     step: Array
@@ -93,7 +96,8 @@ def cotangent_vector(case: Case) -> Array:
 
 
 def slope(vjp: Vjp, case: Case, direction: Mapping[str, Array], *, thorough: bool = False) -> Slope:
-    """The derivative of the outputs along a direction through the named inputs; the case is in float64.
+    """The derivative of the outputs along a direction through the named inputs; the case is in float64 or in
+    longdouble.
 
     One step size is enough to agree. A contradiction has to be `thorough`: then all of STEPS are taken, the noise of
     the outputs is measured and the largest of any counts, and what two disagree by beyond their own estimates is
@@ -101,12 +105,10 @@ def slope(vjp: Vjp, case: Case, direction: Mapping[str, Array], *, thorough: boo
     """
     forward = forward_vector(vjp, case)
     centre = forward({})
-    if not np.isfinite(centre).all():
-        nothing = np.zeros(centre.shape)
-        return Slope(centre, np.full(centre.shape, np.inf), 0.0, nothing, nothing)
     if not thorough:
         return _extrapolate(forward, centre, case, direction, STEPS[0], noisy=False)
-    tried = [_extrapolate(forward, centre, case, direction, step, noisy=True) for step in STEPS]
+    shorter = LONGDOUBLE if centre.dtype == np.longdouble else 1.0
+    tried = [_extrapolate(forward, centre, case, direction, step * shorter, noisy=True) for step in STEPS]
     best = tried[0]
     noise = np.max([one.noise for one in tried], axis=0)
     for one in tried:
@@ -117,7 +119,8 @@ def slope(vjp: Vjp, case: Case, direction: Mapping[str, Array], *, thorough: boo
         value = np.where(better, one.value, best.value)
         # A single estimate of the noise is small by chance now and then: the largest counts.
         error = np.where(better, one.error, best.error) + dispute
-        best = Slope(value, error, max(best.size, one.size), noise, step)
+        kink = np.where(better, one.kink, best.kink)
+        best = Slope(value, error, kink, max(best.size, one.size), noise, step)
     return replace(best, error=best.error + noise / best.step)
 
 
@@ -152,12 +155,16 @@ def _extrapolate(
         reach = max(
             float(np.abs(case.inputs[name][v != 0] / v[v != 0]).max(initial=0)) for name, v in direction.items()
         )
-        size = np.abs(centre) + np.abs(centre).max(initial=0)
-        rounding = u * (size + np.abs(value) * reach) / steps[-1]
+        size = np.maximum(np.abs(centre), np.maximum(np.abs(ahead[0]), np.abs(behind[0])))
+        size = size + size.max(initial=0, where=np.isfinite(size))
+        steepest = np.maximum(np.abs(value), (np.abs(ahead[0] - centre) + np.abs(behind[0] - centre)) / (2 * h))
+        rounding = u * (size + steepest * reach) / steps[-1]
         error = np.abs(value - first[1]) + kink + noise + rounding
+        kink = np.where(kink > ALLOWED * rounding, kink, 0)
         usable = np.isfinite(error) & np.isfinite(value)
         largest = max(float(np.abs(a).max(initial=0, where=usable)) for a in (value, centre))
-    return Slope(value, np.where(usable, error, np.inf), largest, np.nan_to_num(noise * h), np.full(value.shape, h))
+    error, kink = (np.where(usable, part, np.inf) for part in (error, kink))
+    return Slope(value, error, kink, largest, np.nan_to_num(noise * h), np.full(value.shape, h))
 
 
 def along(vjp: Vjp, case: Case, direction: Mapping[str, Array], gradients: Mapping[str, Array]) -> Witness:

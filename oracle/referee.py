@@ -1,17 +1,38 @@
-"""Who is at fault when an answer is not torch's: the votes of autograd and finite differences, in one sentence."""
+"""Who is at fault when an answer is not torch's: the jurors' votes, weighed into one sentence."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import Enum
-from fractions import Fraction
 
 import numpy as np
 
-from .budget import Reference
-from .compare import compare
-from .finite import Witness, along, gaussian_direction, unit_direction
+from .budget import ALLOWED, Expected, Reference
+from .conventions import averaged_over, gradient_agrees, multiple, other_layout, output_agrees
+from .finite import SIGHT, Witness, along, cotangent_vector, gaussian_direction, slope, unit_direction
+from .jurors import (
+    Juror,
+    Opinion,
+    Question,
+    Scalar,
+    Vote,
+    claimed,
+    complex_step,
+    exact_value,
+    exactly,
+    finite_differences,
+    forward_mode,
+    longdouble,
+    taylor,
+)
+from .kinks import Kind, classify, one_sided
 from .vjp import Answer, Array, Case, Vjp, ask
+
+# They measure the layer's own forward ...
+OF_THE_LAYER: tuple[Juror, ...] = (finite_differences, taylor, longdouble, complex_step)
+# ... and these torch's.
+OF_TORCH: tuple[Juror, ...] = (forward_mode, finite_differences)
 
 
 class Fault(Enum):
@@ -27,77 +48,139 @@ class Fault(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The fault and the reason for it, one sentence."""
+    """The fault, the reason for it in one sentence, and the votes it rests on: (the claim that was judged, vote)."""
 
     fault: Fault
     sentence: str
+    votes: tuple[tuple[str, Vote], ...] = ()
 
     def __str__(self) -> str:
         return f"{self.fault.value}: {self.sentence}"
 
 
-def judge_output(layer: Vjp, torch: Vjp, case: Case, number: int, index: tuple[int, ...]) -> Verdict:  # noqa: ARG001
+def judge_output(
+    layer: Vjp, torch: Vjp, case: Case, number: int, index: tuple[int, ...], scalar: Scalar | None = None
+) -> Verdict:
     """The verdict where the output of this number differs, most at this index."""
     exact = case.astype(np.float64)
     answer = _try(layer, exact)
     if answer is None:
         return Verdict(Fault.UNDECIDED, "the layer does not answer in float64, so there is no second opinion")
     reference = Reference(torch, exact)
-    if case.dtype != np.float64 and _same_output(answer, reference, number):
-        return Verdict(Fault.PRECISION, f"in float64 the forward agrees with torch; it loses digits in {case.dtype}")
+    agrees_in = _agrees_in(layer, case, lambda a: output_agrees(a, reference, number))
+    if agrees_in:
+        sentence = f"the forward's formula is torch's, it agrees in {agrees_in}; but it loses digits in {case.dtype}"
+        return Verdict(Fault.PRECISION, sentence)
+    if scalar is not None and _torch_misses(scalar, exact, answer.outputs[number], reference.output(number), index):
+        return Verdict(Fault.TORCH, "the layer's output is the function's exact value, torch's is not")
+    convention = other_layout(layer, torch, exact) or multiple(layer, torch, exact, number)
     own = _own_derivative(layer, exact, answer)
+    if convention is not None and (own is None or own.agrees):
+        return Verdict(Fault.CONVENTION, f"forward and backward agree with each other, but {convention}")
     if own is None or not own.sees:
         return Verdict(Fault.FORWARD, "the forward differs from torch's")
-    if not own.agrees:
+    if own.agrees:
         return Verdict(
-            Fault.FORWARD,
-            "the forward differs from torch's, and the backward is not the derivative of that forward either",
+            Fault.FORWARD, "the forward differs from torch's; the backward is the derivative of that forward"
         )
-    factor = _factor(layer, torch, exact, number)
-    if factor is not None:
-        return Verdict(
-            Fault.CONVENTION,
-            f"forward and backward agree with each other, but the output is {factor} times torch's throughout",
-        )
-    return Verdict(Fault.FORWARD, "the forward differs from torch's; the backward is the derivative of that forward")
+    return Verdict(
+        Fault.FORWARD, "the forward differs from torch's, and the backward is not the derivative of that forward either"
+    )
 
 
-def judge_gradient(layer: Vjp, torch: Vjp, case: Case, name: str, index: tuple[int, ...]) -> Verdict:
+def judge_gradient(
+    layer: Vjp, torch: Vjp, case: Case, name: str, index: tuple[int, ...], scalar: Scalar | None = None
+) -> Verdict:
     """The verdict where the gradient of the named input differs most at this index."""
     exact = case.astype(np.float64)
     answer = _try(layer, exact)
     if answer is None:
         return Verdict(Fault.UNDECIDED, "the layer does not answer in float64, so there is no second opinion")
     reference = Reference(torch, exact)
-    got, want = answer.gradients[name], reference.gradient(name)
-    if case.dtype != np.float64 and got.shape == want.value.shape and compare(got, want).agrees:
-        return Verdict(Fault.PRECISION, f"in float64 the gradient agrees with torch; it loses digits in {case.dtype}")
+    agrees_in = _agrees_in(layer, case, lambda a: gradient_agrees(a, reference, name))
+    if agrees_in:
+        sentence = f"the gradient's formula is torch's, it agrees in {agrees_in}; but it loses digits in {case.dtype}"
+        return Verdict(Fault.PRECISION, sentence)
+    forward_agrees = all(output_agrees(answer, reference, i) for i in range(len(reference.truth.outputs)))
+    averaged = averaged_over(answer, reference, exact) if forward_agrees else None
+    if averaged is not None:
+        return Verdict(Fault.CONVENTION, averaged)
     direction = unit_direction(exact, name, index)
-    own = along(layer, exact, direction, answer.gradients)
-    theirs = along(torch, exact, direction, reference.truth.gradients)
-    forward_agrees = all(_same_output(answer, reference, i) for i in range(len(reference.truth.outputs)))
-    if not own.agrees:
-        also = "" if forward_agrees else ", and that forward is not torch's either"
-        second = "; torch's gradient is confirmed by finite differences" if theirs.sees and theirs.agrees else ""
-        return Verdict(Fault.BACKWARD, f"the backward is not the derivative of its own forward{also}{second}")
-    if not own.sees:
-        return Verdict(
-            Fault.CONVENTION if forward_agrees else Fault.FORWARD,
-            "the forward has no derivative here (a kink or a tie), and torch's convention at such a point is another"
-            if forward_agrees
-            else "the forward differs from torch's, and finite differences cannot see enough here to say more",
-        )
+    mine, theirs = claimed(answer.gradients, direction), claimed(reference.truth.gradients, direction)
+    known = () if scalar is None else (exactly(scalar),)
+    own = [juror(Question(layer, exact, direction, mine, theirs)) for juror in (*OF_THE_LAYER, *known)]
+    other = [juror(Question(torch, exact, direction, theirs, mine)) for juror in (*OF_TORCH, *known)]
+    fault, sentence = _decide(majority(own), majority(other), forward_agrees)
+    if majority(own) is Opinion.ABSTAINS and forward_agrees and fault is not Fault.TORCH:
+        fault, sentence = _at_a_kink(layer, exact, direction, mine) or (fault, sentence)
+    if fault is Fault.UNDECIDED and ALLOWED * reference.gradient(name).budget[index] > SIGHT * abs(theirs):
+        sentence = "ill-conditioned: rounding alone moves this gradient by more than can be judged"
+    if fault is Fault.FORWARD:
+        convention = other_layout(layer, torch, exact)
+        if convention is not None:
+            fault, sentence = Fault.CONVENTION, f"forward and backward agree with each other, but {convention}"
+    votes = [*(("the layer's gradient", v) for v in own), *(("torch's gradient", v) for v in other)]
+    return Verdict(fault, sentence, tuple(votes))
+
+
+def judge_refusal(layer: Vjp, torch: Vjp, case: Case, otherwise: Verdict) -> Verdict:
+    """The verdict where the layer raises or answers other shapes: a convention that explains it, or `otherwise`."""
+    convention = other_layout(layer, torch, case.astype(np.float64))
+    return otherwise if convention is None else Verdict(Fault.CONVENTION, f"all of it is torch's, but {convention}")
+
+
+def _decide(own: Opinion, theirs: Opinion, forward_agrees: bool) -> tuple[Fault, str]:
+    """The fault where the layer's gradient is (not) the derivative of its forward, and torch's (not) of torch's."""
+    confirmed = {
+        Opinion.AGREES: "; torch's gradient is confirmed",
+        Opinion.DISAGREES: "; torch's is not that of torch's forward either",
+        Opinion.ABSTAINS: "",
+    }[theirs]
+    also = "" if forward_agrees else ", and that forward is not torch's either"
+    if own is Opinion.DISAGREES:
+        if forward_agrees and theirs is Opinion.DISAGREES:
+            return Fault.TORCH, "neither the layer's backward nor torch's is the derivative of the forward they share"
+        return Fault.BACKWARD, f"the backward is not the derivative of its own forward{also}{confirmed}"
+    if theirs is Opinion.DISAGREES and (forward_agrees or own is Opinion.AGREES):
+        sentence = "torch's gradient is not the derivative of torch's forward"
+        if own is Opinion.AGREES:
+            sentence = f"the backward is the derivative of its own forward; {sentence}"
+        return Fault.TORCH, sentence
+    if own is Opinion.AGREES and not forward_agrees:
+        return Fault.FORWARD, "the backward is the derivative of its own forward, but that forward is not torch's"
     if not forward_agrees:
-        return Verdict(
-            Fault.FORWARD, "the backward is the derivative of its own forward, but that forward is not torch's"
+        return Fault.FORWARD, "the forward differs from torch's, and nothing can be measured here to say more"
+    if theirs is Opinion.AGREES:
+        return Fault.BACKWARD, "the forward is torch's, and the derivative of that is confirmed to be torch's gradient"
+    return Fault.UNDECIDED, "the difference from torch is smaller than any juror can see here"
+
+
+def _at_a_kink(layer: Vjp, case: Case, direction: dict[str, Array], mine: float) -> tuple[Fault, str] | None:
+    """What can be said where the forward has no derivative: a gradient between the slopes of both sides is one of
+    several conventions, any other is wrong. None where the forward is smooth.
+    """
+    kinds = classify(layer, case, direction, slope(layer, case, direction))[cotangent_vector(case) != 0]
+    words = next((k.value for k in (Kind.TIE, Kind.KINK) if k in kinds), None)
+    if words is None:
+        return None
+    low, high = one_sided(layer, case, direction)
+    if low <= mine <= high:
+        return (
+            Fault.CONVENTION,
+            f"the forward has no derivative here (a {words}), and torch's convention at such a point is another",
         )
-    if not theirs.agrees:
-        return Verdict(Fault.TORCH, "the backward is the derivative of its own forward; torch's gradient is not")
-    return Verdict(Fault.UNDECIDED, "the difference from torch is smaller than finite differences can see here")
+    return Fault.BACKWARD, f"the forward has a {words} here, and the gradient is not between the slopes of its sides"
+
+
+def majority(votes: Sequence[Vote]) -> Opinion:
+    """What more jurors say; abstentions do not count, and a draw is one."""
+    opinions = [vote.opinion for vote in votes]
+    lead = opinions.count(Opinion.AGREES) - opinions.count(Opinion.DISAGREES)
+    return Opinion.AGREES if lead > 0 else Opinion.DISAGREES if lead < 0 else Opinion.ABSTAINS
 
 
 def _try(layer: Vjp, case: Case) -> Answer | None:
-    """The layer's answer in float64, or None where it has none."""
+    """The layer's answer, or None where it has none."""
     try:
         with np.errstate(all="ignore"):
             return ask(layer, case)
@@ -105,43 +188,26 @@ def _try(layer: Vjp, case: Case) -> Answer | None:
         return None
 
 
-def _same_output(answer: Answer, reference: Reference, number: int) -> bool:
-    if number >= len(answer.outputs):
-        return False
-    got, want = answer.outputs[number], reference.output(number)
-    return got.shape == want.value.shape and compare(got, want).agrees
+def _agrees_in(layer: Vjp, case: Case, agrees: Callable[[Answer], bool]) -> str | None:
+    """The higher precision in which the layer agrees with torch; None where it does in none."""
+    for dtype in (np.float64, np.longdouble):
+        higher = _try(layer, case.astype(dtype)) if np.finfo(dtype).eps < np.finfo(case.dtype).eps else None
+        if higher is not None and higher.outputs[0].dtype == dtype and agrees(higher):
+            return np.dtype(dtype).name if dtype is np.float64 else "longdouble"
+    return None
 
 
 def _own_derivative(layer: Vjp, case: Case, answer: Answer) -> Witness | None:
     """Finite differences against the layer's own backward, along one direction through all inputs."""
     try:
-        return along(layer, case, _direction(case), answer.gradients)
+        direction = gaussian_direction(case, np.random.default_rng(0), case.differentiable)
+        return along(layer, case, direction, answer.gradients)
     except Exception:  # no gradient, one of another shape, or a layer that raises at other inputs
         return None
 
 
-def _direction(case: Case) -> dict[str, Array]:
-    return gaussian_direction(case, np.random.default_rng(0), case.differentiable)
-
-
-def _factor(layer: Vjp, torch: Vjp, case: Case, number: int) -> str | None:
-    """The one number by which an output is a multiple of torch's, as a fraction; None where there is none.
-
-    A single number is always a multiple of another: the factor must be the same at other inputs too.
-    """
-    moved = {**case.inputs, **{name: case.inputs[name] + v for name, v in _direction(case).items()}}
-    factors = set()
-    for tried in (case, replace(case, inputs=moved)):
-        answer, reference = _try(layer, tried), Reference(torch, tried)
-        if answer is None:
-            return None
-        got, expected = answer.outputs[number], reference.output(number)
-        want = expected.value
-        if got.shape != want.shape or not np.isfinite(got).all() or not np.isfinite(want).all() or not want.any():
-            return None
-        largest = np.unravel_index(int(np.abs(want).argmax()), want.shape)
-        factor = Fraction(float(got[largest] / want[largest])).limit_denominator(4096)
-        if not factor or not compare(got / float(factor), expected).agrees:
-            return None
-        factors.add(factor)
-    return str(factors.pop()) if len(factors) == 1 else None
+def _torch_misses(scalar: Scalar, case: Case, got: Array, expected: Expected, index: tuple[int, ...]) -> bool:
+    """Whether the layer has the function's exact value at this index and torch has not."""
+    exact = exact_value(scalar, float(case.inputs["x"][index]), case.config)
+    allowed = ALLOWED * float(expected.budget[index])
+    return abs(float(got[index]) - exact) <= allowed < abs(float(expected.value[index]) - exact)

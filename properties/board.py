@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -9,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from .events import Drawn, Event, Failed, Result
+from .events import ACCURACY, Drawn, Event, Failed, LawResult, Result
 from .explain import explain_failure
 
 
@@ -37,7 +38,8 @@ class Row:
         else:
             self.done += 1
             self.examples += event.result.examples
-            self.worst = max(self.worst, event.result.worst if event.result.passed else 0)
+            if event.result.passed:
+                self.worst = max(self.worst, event.result.worst)
 
     def cells(self) -> list[Text]:
         """The row of the table."""
@@ -49,9 +51,10 @@ class Row:
             broken = [law.law for law in self.result.laws if not law.passed]
             verdict = Text(f"GUILTY: {', '.join(broken)}", style="bold red")
         worst = f"{self.worst:.2f}" if self.done else ""
+        ulps = f"{self.result.ulps:.2g}" if self.result else ""
         time = f"{self.seconds:.1f} s" if self.result else ""
         laws = f"{self.done}/{self.laws}"
-        return [Text(self.layer), Text(str(self.examples)), Text(laws), verdict, Text(worst), Text(time)]
+        return [Text(self.layer), Text(str(self.examples)), Text(laws), verdict, Text(worst), Text(ulps), Text(time)]
 
 
 class Board:
@@ -91,6 +94,7 @@ class Board:
         table.add_column("laws", justify="right")
         table.add_column("verdict", overflow="fold")
         table.add_column("worst error\nin budgets", justify="right")
+        table.add_column("median error\nin ULPs", justify="right")
         table.add_column("time", justify="right")
         for row in self._rows:
             table.add_row(*row.cells())
@@ -116,7 +120,21 @@ def summary(console: Console, results: list[Result], seconds: float, seed: int) 
     style = "bold red" if broken else "bold green"
     examples, cases = sum(law.examples for law in laws), sum(law.cases for law in laws)
     console.print()
+    if any(law.kinds for law in laws):
+        console.print(Text(_points(laws)))
     console.print(
         Text(f"{len(results)} layers, {len(laws)} laws: {state}", style=style),
         Text(f"({examples} examples, {cases} cases, seed {seed}, {seconds:.1f} s)"),
     )
+
+
+def _points(laws: list[LawResult]) -> str:
+    """What kinds of points were drawn for the gradients, and how many elements nobody could judge."""
+    kinds: Counter[str] = Counter()
+    for law in laws:
+        kinds.update(law.kinds)
+    judged = [law for law in laws if law.law in ACCURACY or law.kinds]
+    elements, excluded = sum(law.elements for law in judged), sum(law.excluded for law in judged)
+    shown = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+    share = f"{excluded / elements:.2%}" if elements else "none"
+    return f"points of the outputs: {shown}; excluded: {excluded:,} of {elements:,} elements ({share})"

@@ -15,6 +15,7 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 from ..oracle.autograd import torch_vjp
+from ..oracle.jurors import Scalar
 from ..oracle.vjp import Case, differentiable_outputs, outputs_of
 from .domain import SUB_CASES, Domain, Draft, Situation
 from .values import EDITS, Edit
@@ -123,13 +124,15 @@ class Contract:
     """What a layer must be, and for which inputs.
 
     `reference` is the torch side, `domain` draws options and says what each input holds, `laws` are those that hold for
-    this layer beside the common ones.
+    this layer beside the common ones. `scalar` is, for a layer that works on each element by itself, the function of
+    that one number (and the configuration) in mpmath: a juror who knows every digit.
     """
 
     name: str
     reference: Twin
     domain: Domain
     laws: tuple[Law, ...] = field(default=())
+    scalar: Scalar | None = None
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,10 +51,15 @@ class Failure:
     after_another: bool = False
 
 
+# The laws that compare every array, whose medians say how accurate a layer is.
+ACCURACY = ("forward", "gradients")
+
+
 @dataclass(frozen=True)
 class LawResult:
-    """How one law fared: examples drawn, sub-cases and elements judged, elements excluded, the worst error in
-    budgets.
+    """How one law fared: examples drawn, sub-cases and elements judged, elements excluded, the worst error in budgets,
+    the median array's in ULPs of its largest element (the worst says nothing: rounding is all there is of a gradient
+    that cancels to nearly zero), and how many outputs were at which kind of point (smooth, kink, tie, overflow).
     """
 
     layer: str
@@ -64,6 +70,8 @@ class LawResult:
     elements: int
     excluded: int
     worst: float
+    ulps: float
+    kinds: Mapping[str, int]
     seconds: float
     failure: Failure | None = None
 
@@ -107,9 +115,19 @@ class Result:
         return [law.failure for law in self.laws if law.failure is not None]
 
     @property
+    def verdict(self) -> Verdict | None:
+        """The referee's verdict on the first broken law that has one."""
+        return next((failure.verdict for failure in self.failures if failure.verdict is not None), None)
+
+    @property
     def worst(self) -> float:
         """The worst error of any law that holds, in budgets."""
         return max((law.worst for law in self.laws if law.failure is None), default=0.0)
+
+    @property
+    def ulps(self) -> float:
+        """The median array's error in ULPs, of the outputs or of the gradients, whichever is larger."""
+        return max((law.ulps for law in self.laws if law.law in ACCURACY and law.failure is None), default=0.0)
 
     def __str__(self) -> str:
         from .explain import explain_result

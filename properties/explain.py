@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +11,7 @@ from ..oracle.budget import ALLOWED
 from ..oracle.compare import Comparison
 from ..oracle.vjp import Case
 from .contract import call_arguments
-
-if TYPE_CHECKING:
-    from .events import Failure, LawResult, Result
+from .events import ACCURACY, Failure, LawResult, Result
 
 MOST_SHOWN = 12
 
@@ -48,6 +46,7 @@ def explain_failure(failure: Failure) -> str:
     lines.append(f"  {failure.what}: {found}")
     if failure.verdict is not None:
         lines.append(f"  verdict: {failure.verdict}")
+        lines += [f"    {whose}: {vote}" for whose, vote in failure.verdict.votes]
     if not failure.repeatable:
         lines.append(
             "  not repeatable: the same case passed when tried again, so the answer depends on earlier calls or chance"
@@ -75,8 +74,11 @@ def explain_result(result: Result) -> str:
 def _law_line(law: LawResult) -> str:
     state = "holds" if law.passed else "NOTHING JUDGED" if law.vacuous else "BROKEN"
     excluded = f", {law.excluded} of {law.elements} excluded" if law.excluded else ""
+    points = ", ".join(f"{count} {kind}" for kind, count in sorted(law.kinds.items(), key=lambda item: -item[1]))
+    ulps = f" (median {law.ulps:.2g} ulps)" if law.law in ACCURACY else ""
     return (
-        f"{law.law:<20} {state:<7} {law.examples} examples, {law.cases} cases{excluded}, worst {law.worst:.2f} budgets"
+        f"{law.law:<20} {state:<7} {law.examples} examples, {law.cases} cases{excluded}, "
+        f"worst {law.worst:.2f} budgets{ulps}{f'; points: {points}' if points else ''}"
     )
 
 
@@ -96,6 +98,8 @@ def result_as_dict(result: Result) -> dict[str, Any]:
                 "elements": law.elements,
                 "excluded": law.excluded,
                 "worst_in_budgets": _plain(law.worst),
+                "median_in_ulps": _plain(law.ulps),
+                "points": dict(law.kinds),
                 "seconds": round(law.seconds, 4),
                 "failure": _failure_as_dict(law.failure) if law.failure else None,
             }
@@ -109,7 +113,14 @@ def _failure_as_dict(failure: Failure) -> dict[str, Any]:
     return {
         "what": failure.what,
         "finding": failure.finding,
-        "verdict": failure.verdict and {"fault": failure.verdict.fault.value, "sentence": failure.verdict.sentence},
+        "verdict": failure.verdict and {
+            "fault": failure.verdict.fault.value,
+            "sentence": failure.verdict.sentence,
+            "votes": [
+                {"claim": whose, "juror": vote.juror, "opinion": vote.opinion.value, "reason": vote.reason}
+                for whose, vote in failure.verdict.votes
+            ],
+        },
         "worst": c and {
             "index": list(c.index),
             "got": _plain(c.got),

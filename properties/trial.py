@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -81,6 +82,8 @@ class Trial:
             elements=record.tally.elements,
             excluded=record.tally.excluded,
             worst=record.tally.worst,
+            ulps=statistics.median(record.tally.ulps or [0.0]),
+            kinds=dict(record.tally.kinds),
             seconds=record.seconds,
             failure=failure,
         )

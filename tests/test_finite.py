@@ -109,7 +109,7 @@ def test_kink_of_an_output_whose_cotangent_is_zero_does_not_count():
 def test_finite_differences_abstain_where_the_output_is_nan():
     layer = in_torch(lambda x: torch.log(x))
     c = case(x=[-1.0, 2.0])
-    assert not slope(layer, c, {"x": np.ones(2)}).seen.any()
+    assert slope(layer, c, {"x": np.ones(2)}).seen.tolist() == [False, True]
     witness = along(layer, c, {"x": np.ones(2)}, {"x": np.array([7.0, 7.0])})
     assert not witness.sees
     assert witness.agrees

@@ -1,5 +1,6 @@
 """Contracts of the activations."""
 
+import mpmath
 import torch
 from hypothesis import strategies as st
 
@@ -17,7 +18,12 @@ def _leaky_relu(d: Draft) -> dict[str, Spec]:
     return _any_shape(d)
 
 
-ReLU = Contract("ReLU", Module(torch.nn.ReLU), _any_shape)
-LeakyReLU = Contract("LeakyReLU", Module(torch.nn.LeakyReLU), _leaky_relu)
-Sigmoid = Contract("Sigmoid", Module(torch.nn.Sigmoid), _any_shape)
-Tanh = Contract("Tanh", Module(torch.nn.Tanh), _any_shape)
+ReLU = Contract("ReLU", Module(torch.nn.ReLU), _any_shape, scalar=lambda x: max(x, 0))
+LeakyReLU = Contract(
+    "LeakyReLU",
+    Module(torch.nn.LeakyReLU),
+    _leaky_relu,
+    scalar=lambda x, negative_slope=0.01: x if x > 0 else x * negative_slope,
+)
+Sigmoid = Contract("Sigmoid", Module(torch.nn.Sigmoid), _any_shape, scalar=lambda x: 1 / (1 + mpmath.exp(-x)))
+Tanh = Contract("Tanh", Module(torch.nn.Tanh), _any_shape, scalar=mpmath.tanh)

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from ...oracle.budget import Expected
-from ...oracle.referee import judge_gradient, judge_output
+from ...oracle.referee import Fault
 from ...oracle.vjp import Answer, Array, Case
 from ..script import against_torch
 from ..values import NONFINITE
@@ -29,7 +29,7 @@ def judge_forward(bench: Bench, case: Case) -> None:
     if len(outputs) != count:
         finding = f"the layer has {len(outputs)} outputs, torch has {count}"
         lines = [f"wrong = len(ask(layer, *case)[0]) != {count}"]
-        raise Broken("outputs", finding, case, script=lines)
+        raise Broken("outputs", finding, case, script=lines, verdict=bench.refusal(case, Fault.FORWARD, finding))
     for number, got in enumerate(outputs):
         expected = reference.output(number)
         bench.compare(
@@ -38,7 +38,7 @@ def judge_forward(bench: Bench, case: Case) -> None:
             "output" if count == 1 else f"output {number}",
             case,
             script=partial(_script, bench, case, f"[0][{number}]", expected),
-            verdict=partial(judge_output, bench.layer, bench.torch(case), case, number),
+            verdict=partial(bench.judge_output, case, number),
         )
 
 
@@ -47,7 +47,9 @@ def judge_gradients(bench: Bench, case: Case) -> None:
     gradients = bench.ask(case).gradients
     for name in (name for name in case.differentiable if name not in gradients):
         lines = [f"wrong = ask(layer, *case)[1].get({name!r}) is None"]
-        raise Broken(f"gradient of {name}", "the backward does not answer it", case, script=lines)
+        finding = "the backward does not answer it"
+        verdict = bench.refusal(case, Fault.BACKWARD, finding)
+        raise Broken(f"gradient of {name}", finding, case, script=lines, verdict=verdict)
     reference = bench.reference(case)
     for name in case.differentiable:
         expected = reference.gradient(name)
@@ -57,7 +59,7 @@ def judge_gradients(bench: Bench, case: Case) -> None:
             f"gradient of {name}",
             case,
             script=partial(_script, bench, case, f'[1]["{name}"]', expected),
-            verdict=partial(judge_gradient, bench.layer, bench.torch(case), case, name),
+            verdict=partial(bench.judge_gradient, case, name),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ...oracle.budget import ALLOWED, Expected, unit_roundoff
+from ...oracle.compare import compare
 from ...oracle.finite import (
     Witness,
     along,
@@ -22,23 +23,26 @@ from ...oracle.finite import (
     weigh,
     with_cotangents,
 )
-from ...oracle.referee import judge_gradient
+from ...oracle.kinks import classify
 from ...oracle.vjp import Array, Case
 from ..adapt import script_name
 from ..contract import Contract
 from ..domain import Situation
 from ..literals import array_source
-from ..script import decide
+from ..script import against_torch, decide
+from ..values import EDITS
 from .law import Bench, Broken, Law, allowance, answered
 
 # Up to this many numbers in all differentiable inputs, the whole Jacobian is measured, one unit direction each.
 SMALL = 6
+SINGULAR = {name: EDITS[name] for name in ("ties", "zeros", "equal rows")}
 
 
 def judge_finite_differences(bench: Bench, case: Case) -> None:
     """<dx, v> against the finite difference of <dy, y> along v.
 
-    Outputs with a kink within a step of x say nothing: they are counted as excluded and their cotangent is set to zero.
+    Outputs at a kink or a tie have no derivative, so finite differences abstain: for those, and where digits are
+    missing, the gradient is held against torch's, whose convention counts. All are classified and counted.
     """
     _, backward = bench.forward(case)
     seed = zlib.crc32(b"".join(a.tobytes() for a in case.inputs.values()))
@@ -49,8 +53,12 @@ def judge_finite_differences(bench: Bench, case: Case) -> None:
         directions += [unit_direction(case, n, i) for n in names for i in np.ndindex(case.inputs[n].shape)]
     for direction in directions:
         found = slope(bench.layer, case, direction)
+        if found.value.shape != cotangent_vector(case).shape:
+            continue  # the law of the forward reports it
         seen = found.seen
-        bench.tally.count(seen.size, int((~seen).sum()))
+        bench.tally.kinds.update(kind.value for kind in classify(bench.layer, case, direction, found))
+        excluded = 0 if seen.all() else _judge_unseen(bench, case, ~seen, backward)
+        bench.tally.count(seen.size, excluded)
         visible = with_cotangents(case, np.where(seen, cotangent_vector(case), 0))
         gradients = bench.backward(backward, visible)
         if len(answered(gradients, case)) < len(names):
@@ -60,6 +68,28 @@ def judge_finite_differences(bench: Bench, case: Case) -> None:
         witness = along(bench.layer, visible, direction, gradients)
         if not witness.agrees:
             raise _not_derivative(bench, visible, direction, gradients, witness)
+
+
+def _judge_unseen(bench: Bench, case: Case, unseen: Array, backward: Callable[..., Any]) -> int:
+    """The gradients for these outputs alone against torch's; answers how many outputs torch says nothing of either."""
+    hidden = with_cotangents(case, np.where(unseen, cotangent_vector(case), 0))
+    gradients = bench.backward(backward, hidden)
+    reference = bench.reference(hidden)
+    silent = False
+    for name in answered(gradients, hidden):
+        expected = reference.gradient(name)
+        comparison = compare(gradients[name], expected)
+        silent |= comparison.excluded > 0
+        if not comparison.agrees:
+            raise Broken(
+                f"gradient of {name}",
+                "",
+                hidden,
+                comparison=comparison,
+                script=partial(against_torch, bench.contract, hidden, f'[1]["{name}"]', allowance(expected)),
+                verdict=partial(bench.judge_gradient, hidden, name, comparison.index),
+            )
+    return int(unseen.sum()) if silent else 0
 
 
 def _not_derivative(
@@ -79,7 +109,7 @@ def _not_derivative(
         f"gradient of {name}",
         finding,
         case,
-        verdict=partial(judge_gradient, bench.layer, bench.torch(case), case, name, index),
+        verdict=partial(bench.judge_gradient, case, name, index),
         script=partial(_difference_script, case, direction, witness),
     )
 
@@ -109,9 +139,8 @@ def _difference_script(case: Case, direction: Mapping[str, Array], witness: Witn
 
 
 def _difference_strategy(contract: Contract, fixed: Mapping[str, Any]) -> st.SearchStrategy[Situation]:
-    # A kink or a tie has no derivative to measure: no edits here, and few whole numbers. What torch does at kinks is
-    # compared by the other laws.
-    return contract.situations(fixed=fixed, dtypes=("float64",), edits={}, generic=True)
+    # Mostly smooth points, where there is a derivative to measure; kinks and ties by edits, and by few whole numbers.
+    return contract.situations(fixed=fixed, dtypes=("float64",), edits=SINGULAR, generic=True)
 
 
 def judge_linearity(bench: Bench, case: Case) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from ...oracle.autograd import torch_vjp
 from ...oracle.budget import ALLOWED, Expected, Reference
 from ...oracle.compare import Comparison, compare
-from ...oracle.referee import Verdict
+from ...oracle.referee import Fault, Verdict, judge_gradient, judge_output, judge_refusal
 from ...oracle.vjp import Answer, Array, Case, Vjp, arrays_of, outputs_of
 from ..adapt import Adapted, StyleError
 from ..contract import Contract
@@ -22,16 +23,22 @@ from ..domain import Situation
 
 @dataclass
 class Tally:
-    """How much was judged: elements compared, those that had to be excluded, and the worst error in budgets."""
+    """How much was judged: elements compared, those that had to be excluded, the worst error in budgets, that of each
+    array in ULPs, and how many outputs were at which kind of point, for the laws that look.
+    """
 
     elements: int = 0
     excluded: int = 0
     worst: float = 0.0
+    ulps: list[float] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
 
     def add(self, comparison: Comparison) -> None:
         """Count one comparison."""
         self.count(comparison.elements, comparison.excluded)
         self.worst = max(self.worst, comparison.ratio)
+        if comparison.elements:
+            self.ulps.append(comparison.ulps)
 
     def count(self, elements: int, excluded: int = 0) -> None:
         """Count elements that were judged without a budget."""
@@ -128,7 +135,21 @@ class Bench:
         """The finding that a layer raised where torch answers."""
         first = str(error).strip().partition("\n")[0]
         finding = f"the {where} raised {type(error).__name__}: {first}"
-        return Broken(where, finding, case, script=["ask(layer, *case)  # raises", "wrong = False"])
+        fault = Fault.FORWARD if where == "forward" else Fault.BACKWARD
+        verdict = self.refusal(case, fault, f"the {where} raises where torch answers")
+        return Broken(where, finding, case, script=["ask(layer, *case)  # raises", "wrong = False"], verdict=verdict)
+
+    def judge_output(self, case: Case, number: int, index: tuple[int, ...]) -> Verdict:
+        """The referee's verdict on an output that differs most at this index."""
+        return judge_output(self.layer, self.torch(case), case, number, index, self.contract.scalar)
+
+    def judge_gradient(self, case: Case, name: str, index: tuple[int, ...]) -> Verdict:
+        """The referee's verdict on a gradient that differs most at this index."""
+        return judge_gradient(self.layer, self.torch(case), case, name, index, self.contract.scalar)
+
+    def refusal(self, case: Case, fault: Fault, sentence: str) -> Callable[[], Verdict]:
+        """The verdict where nothing of torch's shape was answered: a convention that explains it, or this fault."""
+        return partial(judge_refusal, self.layer, self.torch(case), case, Verdict(fault, sentence))
 
     def compare(
         self,
@@ -144,7 +165,8 @@ class Bench:
         got = np.asarray(got)
         if got.shape != expected.value.shape:
             finding = f"its shape is {got.shape}, torch's is {expected.value.shape}"
-            raise Broken(what, finding, case, script=script)
+            fault = Fault.BACKWARD if what.startswith("gradient") else Fault.FORWARD
+            raise Broken(what, finding, case, script=script, verdict=self.refusal(case, fault, finding))
         comparison = compare(got, expected)
         self.tally.add(comparison)
         if not comparison.agrees:

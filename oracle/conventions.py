@@ -1,0 +1,197 @@
+"""Conventions: layers that are right in themselves, but mean something else than torch by the same call.
+
+Two kinds are known: the axes of an array stand in another order (channels last, samples in columns, a weight stored
+transposed), and a sum stands where torch takes a mean, or the reverse. One counts only where it explains everything
+that the layer answers, at several points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+
+from .budget import Reference
+from .compare import compare
+from .finite import gaussian_direction
+from .vjp import Answer, Array, Case, Outputs, Vjp, ask
+
+Axes = tuple[int, ...]
+Rearrange = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The axes of some inputs, and of the outputs, in another order; `axes` by rank, torch's order to the layer's."""
+
+    name: str
+    inputs: Mapping[str, Axes]
+    outputs: Callable[[int], Axes]
+
+    def wrap(self, layer: Vjp) -> Vjp:
+        """The layer, called and answering in torch's order."""
+
+        def wrapped(**inputs: Array) -> tuple[Outputs, Callable[..., Mapping[str, Array]]]:
+            own = {n: a.transpose(self.inputs[n]).copy() if n in self.inputs else a for n, a in inputs.items()}
+            y, backward = layer(**own)
+            several = isinstance(y, tuple)
+            turned = tuple(self._back(np.asarray(part)) for part in (y if several else (y,)))
+
+            def turned_backward(*dy: Array) -> Mapping[str, Array]:
+                gradients = backward(*(part.transpose(self.outputs(part.ndim)).copy() for part in dy))
+                return {
+                    n: np.asarray(g).transpose(np.argsort(self.inputs[n])) if n in self.inputs else g
+                    for n, g in gradients.items()
+                }
+
+            return (turned if several else turned[0]), turned_backward
+
+        return wrapped
+
+    def _back(self, y: Array) -> Array:
+        return y.transpose(np.argsort(self.outputs(y.ndim)))
+
+
+def layouts(case: Case) -> Iterator[Layout]:
+    """The other orders in which the arrays of this case might be meant, the simple ones first."""
+    x = next(iter(case.inputs.values()))
+    weights = {n: a.ndim for n, a in case.inputs.items() if a.ndim >= 2 and n.endswith("weight")}
+    stored = [[None, *_stored(name, rank)] for name, rank in weights.items()]
+    for choice in product(*stored):
+        parts = {name: part for name, part in zip(weights, choice, strict=True) if part is not None}
+        said = [words for _, words in parts.values()]
+        inputs = {name: axes for name, (axes, _) in parts.items()}
+        if inputs:
+            yield Layout(", ".join(said), inputs, lambda rank: tuple(range(rank)))
+        for words, order in _moved(x.ndim):
+            same_rank = {n: order(a.ndim) for n, a in case.inputs.items() if n not in weights and a.ndim == x.ndim}
+            yield Layout(", ".join([words, *said]), {**inputs, **same_rank}, _only(x.ndim, order))
+
+
+def _stored(name: str, rank: int) -> list[tuple[Axes, str]]:
+    """How else a weight of torch's order (out, in, kernel…) may be stored."""
+    kernel = tuple(range(2, rank))
+    if not kernel:
+        return [((1, 0), f"the {name} is stored transposed, (in, out)")]
+    return [
+        ((1, 0, *kernel), f"the {name} has its first two axes exchanged, (in, out, kernel)"),
+        ((*kernel, 1, 0), f"the {name} is stored as (kernel, in, out)"),
+        ((0, *kernel, 1), f"the {name} is stored as (out, kernel, in)"),
+    ]
+
+
+def _moved(rank: int) -> list[tuple[str, Callable[[int], Axes]]]:
+    """How else the axes of an input may stand."""
+    found: list[tuple[str, Callable[[int], Axes]]] = []
+    if rank >= 3:
+        letters = {3: "NLC", 4: "NHWC", 5: "NDHWC"}
+        batched = f"channels come last ({letters.get(rank, 'N…C')})"
+        found.append((batched, lambda r: (0, *range(2, r), 1)))
+        found.append(("channels come last (no batch axis)", lambda r: (*range(1, r), 0)))
+    if rank == 2:
+        found.append(("samples stand in columns, (features, N)", lambda _: (1, 0)))
+    return found
+
+
+def _only(rank: int, order: Callable[[int], Axes]) -> Callable[[int], Axes]:
+    """The order for outputs of the input's rank; others (a scalar loss) stay as they are."""
+    return lambda r: order(r) if r == rank else tuple(range(r))
+
+
+def other_layout(layer: Vjp, torch: Vjp, case: Case) -> str | None:
+    """The layout under which everything the layer answers is torch's; None where there is none."""
+    cases = [case, elsewhere(case)]
+    for layout in layouts(case):
+        if all(agrees_wholly(layout.wrap(layer), torch, tried) for tried in cases):
+            return layout.name
+    return None
+
+
+def averaged_over(answer: Answer, reference: Reference, case: Case) -> str | None:
+    """The axes over which all parameters' gradients are averaged where torch sums; None where they are not."""
+    x = next(iter(case.inputs.values()))
+    names = [n for n in case.differentiable if n != "x" and case.inputs[n].shape != x.shape]
+    counts = {"the batch": x.shape[0], "all rows": x.size // x.shape[-1]} if x.ndim and x.size else {}
+    for words, count in counts.items():
+        times = {n: Answer((), {n: np.asarray(answer.gradients[n]) * count}) for n in names if n in answer.gradients}
+        if count > 1 and times and all(gradient_agrees(scaled, reference, n) for n, scaled in times.items()):
+            return f"the gradients of {', '.join(names)} are averaged over {words} ({count}) instead of summed"
+    return None
+
+
+def multiple(layer: Vjp, torch: Vjp, case: Case, number: int) -> str | None:
+    """The one number by which an output is a multiple of torch's, as a fraction; None where there is none.
+
+    A single number is always a multiple of another: the factor must be the same at other inputs too.
+    """
+    factors = set()
+    for tried in (case, elsewhere(case)):
+        try:
+            with np.errstate(all="ignore"):
+                answer = ask(layer, tried)
+        except Exception:  # a stranger's layer may raise anything at other inputs
+            return None
+        got, expected = answer.outputs[number], Reference(torch, tried).output(number)
+        want = expected.value
+        if got.shape != want.shape or not np.isfinite(got).all() or not np.isfinite(want).all() or not want.any():
+            return None
+        largest = np.unravel_index(int(np.abs(want).argmax()), want.shape)
+        factor = Fraction(float(got[largest] / want[largest])).limit_denominator(4096)
+        if not factor or not compare(got / float(factor), expected).agrees:
+            return None
+        factors.add(factor)
+    return _in_words(factors.pop(), case) if len(factors) == 1 else None
+
+
+def _in_words(factor: Fraction, case: Case) -> str:
+    """The factor, and what a number of that size may be: what was summed instead of averaged, or the reverse."""
+    x = next(iter(case.inputs.values()))
+    counts = {"the elements": x.size} | ({"the batch": x.shape[0]} if x.ndim else {})
+    said = ""
+    for words, count in counts.items():
+        if count > 1 and factor in (count, Fraction(1, count)):
+            said = (
+                f": summed over {words} instead of averaged" if factor > 1 else f": averaged over {words}, not summed"
+            )
+    return f"the output is {factor} times torch's throughout{said}"
+
+
+def agrees_wholly(layer: Vjp, torch: Vjp, case: Case) -> bool:
+    """Whether all outputs and gradients are torch's."""
+    try:
+        with np.errstate(all="ignore"):
+            answer = ask(layer, case)
+    except Exception:  # the layout does not fit, or the layer cannot bear it: no explanation
+        return False
+    reference = Reference(torch, case)
+    count = len(reference.truth.outputs)
+    return (
+        len(answer.outputs) == count
+        and all(output_agrees(answer, reference, number) for number in range(count))
+        and all(gradient_agrees(answer, reference, name) for name in case.differentiable)
+    )
+
+
+def output_agrees(answer: Answer, reference: Reference, number: int) -> bool:
+    """Whether the output of this number is torch's."""
+    if number >= len(answer.outputs):
+        return False
+    got, want = answer.outputs[number], reference.output(number)
+    return got.shape == want.value.shape and compare(got, want).agrees
+
+
+def gradient_agrees(answer: Answer, reference: Reference, name: str) -> bool:
+    """Whether the gradient of this input is torch's."""
+    if name not in answer.gradients:
+        return False
+    got, want = answer.gradients[name], reference.gradient(name)
+    return got.shape == want.value.shape and compare(got, want).agrees
+
+
+def elsewhere(case: Case) -> Case:
+    """The case with its differentiable inputs moved along a random direction."""
+    direction = gaussian_direction(case, np.random.default_rng(0), case.differentiable)
+    return replace(case, inputs={**case.inputs, **{n: case.inputs[n] + v for n, v in direction.items()}})
