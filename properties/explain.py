@@ -9,6 +9,8 @@ import numpy as np
 
 from ..oracle.budget import ALLOWED
 from ..oracle.compare import Comparison
+from ..oracle.jurors import Opinion
+from ..oracle.referee import Verdict
 from ..oracle.vjp import Case
 from .contract import call_arguments
 from .events import ACCURACY, Failure, LawResult, Result
@@ -46,7 +48,7 @@ def explain_failure(failure: Failure) -> str:
     lines.append(f"  {failure.what}: {found}")
     if failure.verdict is not None:
         lines.append(f"  verdict: {failure.verdict}")
-        lines += [f"    {whose}: {vote}" for whose, vote in failure.verdict.votes]
+        lines += _jury(failure.verdict)
     if not failure.repeatable:
         lines.append(
             "  not repeatable: the same case passed when tried again, so the answer depends on earlier calls or chance"
@@ -63,6 +65,23 @@ def explain_failure(failure: Failure) -> str:
     return "\n".join(lines)
 
 
+def _jury(verdict: Verdict) -> list[str]:
+    """A line for each claim that was judged: who says what of it, and why the others abstain."""
+    lines = []
+    for whose in dict.fromkeys(whose for whose, _ in verdict.votes):
+        votes = [vote for claim, vote in verdict.votes if claim == whose]
+        parts = []
+        for opinion in Opinion:
+            said = [vote for vote in votes if vote.opinion is opinion]
+            shown = [f"{v.juror}: {v.reason}" if opinion is Opinion.ABSTAINS else v.juror for v in said]
+            if said:
+                parts.append(
+                    f"{len(said)} {opinion.value[:-1] if len(said) > 1 else opinion.value} ({'; '.join(shown)})"
+                )
+        lines.append(f"    jury on {whose}: {', '.join(parts)}")
+    return lines
+
+
 def explain_result(result: Result) -> str:
     """A line a law, and the findings."""
     name = result.layer if result.layer == result.contract else f"{result.layer} as {result.contract}"
@@ -75,7 +94,7 @@ def _law_line(law: LawResult) -> str:
     state = "holds" if law.passed else "NOTHING JUDGED" if law.vacuous else "BROKEN"
     excluded = f", {law.excluded} of {law.elements} excluded" if law.excluded else ""
     points = ", ".join(f"{count} {kind}" for kind, count in sorted(law.kinds.items(), key=lambda item: -item[1]))
-    ulps = f" (median {law.ulps:.2g} ulps)" if law.law in ACCURACY else ""
+    ulps = f" (median {law.ulps:.2g} ulps)" if law.law in ACCURACY and law.passed else ""
     return (
         f"{law.law:<20} {state:<7} {law.examples} examples, {law.cases} cases{excluded}, "
         f"worst {law.worst:.2f} budgets{ulps}{f'; points: {points}' if points else ''}"
