@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .events import Drawn, Event, Failed, Result
-from .explain import explain_failure
+from .explain import error_size, explain_failure, explain_vacuity
 
 
 @dataclass
@@ -46,12 +46,16 @@ class Row:
         elif self.result.passed:
             verdict = Text("all hold", style="green")
         else:
-            broken = [law.law for law in self.result.laws if not law.passed]
-            verdict = Text(f"GUILTY: {', '.join(broken)}", style="bold red")
+            broken = [law.law for law in self.result.laws if law.failure is not None]
+            vacuous = [law.law for law in self.result.laws if law.vacuous]
+            states = (("GUILTY", broken), ("VACUOUS", vacuous))
+            verdict = Text("; ".join(f"{state}: {', '.join(laws)}" for state, laws in states if laws), style="bold red")
+        caught = self.result.blindest if self.result else None
+        sees = "" if caught is None else error_size(caught)
         worst = f"{self.worst:.2f}" if self.done else ""
         time = f"{self.seconds:.1f} s" if self.result else ""
         laws = f"{self.done}/{self.laws}"
-        return [Text(self.layer), Text(str(self.examples)), Text(laws), verdict, Text(worst), Text(time)]
+        return [Text(self.layer), Text(str(self.examples)), Text(laws), verdict, Text(worst), Text(sees), Text(time)]
 
 
 class Board:
@@ -91,6 +95,7 @@ class Board:
         table.add_column("laws", justify="right")
         table.add_column("verdict", overflow="fold")
         table.add_column("worst error\nin budgets", justify="right")
+        table.add_column("sees errors\nof (float64)", justify="right")
         table.add_column("time", justify="right")
         for row in self._rows:
             table.add_row(*row.cells())
@@ -104,15 +109,13 @@ def summary(console: Console, results: list[Result], seconds: float, seed: int) 
             console.print()
             console.print(Text(explain_failure(failure)), soft_wrap=True)
         for law in result.laws:
-            if law.vacuous:
-                console.print(
-                    Text(
-                        f"\n{result.layer}: the law {law.law} judged nothing: all {law.elements} elements were excluded"
-                    )
-                )
+            for reason in explain_vacuity(law):
+                console.print(Text(f"\n{result.layer}: the law {law.law} is vacuous: {reason}"), soft_wrap=True)
     laws = [law for result in results for law in result.laws]
     broken = sum(not law.passed for law in laws)
-    state = "all hold" if not broken else f"{broken} broken"
+    vacuous = sum(law.vacuous for law in laws)
+    counts = [f"{n} {what}" for n, what in ((broken - vacuous, "broken"), (vacuous, "vacuous")) if n]
+    state = ", ".join(counts) or "all hold"
     style = "bold red" if broken else "bold green"
     examples, cases = sum(law.examples for law in laws), sum(law.cases for law in laws)
     console.print()

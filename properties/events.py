@@ -9,6 +9,7 @@ from typing import Any
 from ..oracle.compare import Comparison
 from ..oracle.referee import Verdict
 from ..oracle.vjp import Case
+from .certificate import Certificate, unseen
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Failure:
 @dataclass(frozen=True)
 class LawResult:
     """How one law fared: examples drawn, sub-cases and elements judged, elements excluded, the worst error in
-    budgets.
+    budgets; for gradients that hold, also what errors the run would have caught.
     """
 
     layer: str
@@ -66,6 +67,7 @@ class LawResult:
     worst: float
     seconds: float
     failure: Failure | None = None
+    certificates: tuple[Certificate, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -74,8 +76,8 @@ class LawResult:
 
     @property
     def vacuous(self) -> bool:
-        """Whether everything was excluded, so that nothing was judged."""
-        return self.failure is None and self.elements == self.excluded
+        """Whether it held because it could not have failed: all was excluded, or a gradient wrong would be unseen."""
+        return self.failure is None and (self.elements == self.excluded or bool(unseen(self.certificates)))
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,12 @@ class Result:
     def worst(self) -> float:
         """The worst error of any law that holds, in budgets."""
         return max((law.worst for law in self.laws if law.failure is None), default=0.0)
+
+    @property
+    def blindest(self) -> float | None:
+        """The smallest float64 error that would have been caught in every gradient; None where none was measured."""
+        measured = [c.smallest for law in self.laws for c in law.certificates if c.dtype == "float64"]
+        return max(measured, default=None)
 
     def __str__(self) -> str:
         from .explain import explain_result

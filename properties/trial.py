@@ -17,9 +17,11 @@ from hypothesis import HealthCheck, Phase, Verbosity
 from ..oracle.autograd import deterministic_torch
 from ..oracle.vjp import Case, ask
 from .adapt import Layer
+from .certificate import Selection
 from .contract import call_arguments
 from .domain import Situation
 from .events import Done, Drawn, Event, Failed, Failure, LawResult
+from .laws.agreement import GRADIENTS
 from .laws.law import Bench, Broken, Law, Tally
 from .script import script_source, write_script
 
@@ -37,6 +39,7 @@ class Record:
     cases: int = 0
     seconds: float = 0.0
     tally: Tally = field(default_factory=Tally)
+    selection: Selection = field(default_factory=Selection)
     broken: Broken | None = None
     place: tuple[Situation, int] | None = None
 
@@ -67,11 +70,12 @@ class Trial:
 
     def _close(self, record: Record) -> LawResult:
         failure = None
+        started = time.perf_counter()
         if record.broken is not None:
             self.emit(Failed(self.layer.name, record.law.name, record.broken.what))
-            started = time.perf_counter()
             failure = self._shrink(record)
-            record.seconds += time.perf_counter() - started
+        certificates = record.selection.measure(record.law.judge) if failure is None else ()
+        record.seconds += time.perf_counter() - started
         result = LawResult(
             layer=self.layer.name,
             contract=self.layer.contract.name,
@@ -83,6 +87,7 @@ class Trial:
             worst=record.tally.worst,
             seconds=record.seconds,
             failure=failure,
+            certificates=certificates,
         )
         self.emit(Done(result))
         return result
@@ -121,10 +126,14 @@ class Trial:
         trying = [record for record in records if record.broken is None or shrink]
         for record in trying:
             record.examples += 1
-        for number, case in enumerate(situation.cases()):
+        cases = list(situation.cases())
+        for number, case in enumerate(cases):
             for record in trying:
                 if record.broken is None or shrink:
                     self._judge_case(record, bench, situation, number, case, shrink)
+        for record in trying:
+            if record.law is GRADIENTS and record.broken is None:
+                record.selection.offer(bench, cases)
         if trying:
             self.emit(Drawn(self.layer.name, trying[0].law.name, trying[0].examples))
 
