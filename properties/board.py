@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from .coverage import CONTENTS, SHAPES, Coverage
 from .events import Drawn, Event, Failed, Result
 from .explain import error_size, explain_failure, explain_vacuity
 
@@ -123,3 +127,60 @@ def summary(console: Console, results: list[Result], seconds: float, seed: int) 
         Text(f"{len(results)} layers, {len(laws)} laws: {state}", style=style),
         Text(f"({examples} examples, {cases} cases, seed {seed}, {seconds:.1f} s)"),
     )
+
+
+def show_coverage(console: Console, results: list[Result]) -> None:
+    """What each layer was tried on, where that was asked for: values, options, and what is missing."""
+    for result in results:
+        c = result.coverage
+        if c is None:
+            continue
+        console.print(Text(f"\n{result.layer}: drawn in {c.examples} examples, {c.cases} cases", style="bold"))
+        ranks = "; ".join(f"{name} {_counts(ranks)}" for name, ranks in c.ranks.items())
+        lines = {"dtypes": _counts(c.dtypes), "ranks": ranks, "edits": _counts(c.edits)}
+        if c.pairs:
+            (one, other), count = min(c.pairs.items(), key=lambda item: item[1])
+            lines["pairs"] = f"{len(c.pairs)} pairs of options away from default; rarest: {one} and {other}, {count}"
+        for title, text in lines.items():
+            console.print(Padding(Text(f"{title}: {text}"), (0, 0, 0, 2)))
+        console.print(Padding(_arrays_table(c), (0, 0, 0, 2)))
+        if c.options:
+            console.print(Padding(_options_table(c), (0, 0, 0, 2)))
+        for name in c.ignored:
+            console.print(Text(f"  accepted and ignored: {name}", style="bold red"))
+        for gap in c.gaps:
+            console.print(Text(f"  gap: {gap}", style="yellow"), soft_wrap=True)
+
+
+def _counts(counts: Mapping[Any, int]) -> str:
+    return ", ".join(f"{name}: {count}" for name, count in counts.items())
+
+
+MOST_VALUES = 5
+SIGNS = {"positive": "> 0", "negative": "< 0", "zero": "0", "negative zero": "-0"}
+
+
+def _arrays_table(c: Coverage) -> Table:
+    """One row an input and cotangent: how many cases show each thing."""
+    table = Table("cases with", box=None, pad_edge=False, header_style="dim")
+    kinds = (*CONTENTS, *SHAPES)
+    for kind in kinds:
+        table.add_column(SIGNS.get(kind, kind), justify="right", no_wrap=True)
+    for name, counts in c.contents.items():
+        table.add_row(name, *(str(counts[kind]) for kind in kinds))
+    return table
+
+
+def _options_table(c: Coverage) -> Table:
+    """One row an option; the cases that were asked again with its default, and whose answers changed."""
+    table = Table("option", box=None, pad_edge=False, header_style="dim")
+    for title in ("away from\ndefault", "changed\ntorch", "changed\nlayer"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("values", overflow="fold")
+    for o in c.options:
+        values = [f"{value}: {count}" for value, count in o.values.items()]
+        more = [f"{len(values) - MOST_VALUES} more"] if len(values) > MOST_VALUES else []
+        changes = [f"{n}/{o.asked}" for n in (o.shown, o.honoured)] if o.asked else ["", ""]
+        away = "" if o.away is None else str(o.away)
+        table.add_row(o.name, away, *changes, ", ".join(values[:MOST_VALUES] + more))
+    return table

@@ -10,6 +10,7 @@ from ..oracle.compare import Comparison
 from ..oracle.referee import Verdict
 from ..oracle.vjp import Case
 from .certificate import Certificate, unseen
+from .coverage import Coverage
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,12 @@ Event = Drawn | Failed | Done
 
 @dataclass(frozen=True)
 class Result:
-    """All laws of one layer."""
+    """All laws of one layer, and what they were tried on where that was asked for."""
 
     layer: str
     contract: str
     laws: tuple[LawResult, ...] = field(default=())
+    coverage: Coverage | None = None
 
     @property
     def passed(self) -> bool:

@@ -121,7 +121,8 @@ def _blindness(c: Certificate) -> str:
 
 def result_as_dict(result: Result) -> dict[str, Any]:
     """JSON's types only; an infinite or missing number is a string."""
-    return {
+    coverage = {"coverage": result.coverage.as_dict()} if result.coverage else {}
+    return coverage | {
         "layer": result.layer,
         "contract": result.contract,
         "passed": result.passed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,11 @@ from .contract import call_arguments
 from .domain import Situation
 from .events import Done, Drawn, Event, Failed, Failure, LawResult
 from .laws.agreement import GRADIENTS
-from .laws.law import Bench, Broken, Law, Tally
+from .laws.law import Bench, Broken, Law, Tally, common_strategy
 from .script import script_source, write_script
 
 Emit = Callable[[Event], None]
+Watch = Callable[[Situation, Sequence[Case]], None]
 EXAMPLES = 100
 SCRIPTS = Path("gradjury-scripts")
 
@@ -46,13 +47,14 @@ class Record:
 
 @dataclass(frozen=True)
 class Trial:
-    """A layer on trial; the same seed draws the same examples."""
+    """A layer on trial; the same seed draws the same examples. `watch` sees what is drawn from the whole domain."""
 
     layer: Layer
     examples: int = EXAMPLES
     seed: int = 0
     scripts: Path = SCRIPTS
     emit: Emit = lambda event: None  # noqa: ARG005
+    watch: Watch | None = None
 
     def run(self, laws: list[Law]) -> list[LawResult]:
         """Try the laws, in groups that draw from the same strategy and share the draws and the oracle's answers."""
@@ -60,7 +62,7 @@ class Trial:
         for law in laws:
             groups.setdefault(law.strategy, []).append(law)
         results = {}
-        with _quiet():
+        with quiet():
             for group in groups.values():
                 records = [Record(law) for law in group]
                 self._search(records, shrink=False)
@@ -134,6 +136,8 @@ class Trial:
         for record in trying:
             if record.law is GRADIENTS and record.broken is None:
                 record.selection.offer(bench, cases)
+        if self.watch is not None and not shrink and trying and trying[0].law.strategy is common_strategy:
+            self.watch(situation, cases)
         if trying:
             self.emit(Drawn(self.layer.name, trying[0].law.name, trying[0].examples))
 
@@ -224,7 +228,7 @@ class Trial:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """torch set up for the oracle's work; what a layer warns about meanwhile is its own affair."""
     with deterministic_torch(), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
