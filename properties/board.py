@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from .coverage import CONTENTS, SHAPES, Coverage
 from .events import ACCURACY, Drawn, Event, Failed, LawResult, Result
-from .explain import explain_failure
+from .explain import error_size, explain_failure, explain_vacuity
 
 
 @dataclass
@@ -48,13 +52,18 @@ class Row:
         elif self.result.passed:
             verdict = Text("all hold", style="green")
         else:
-            broken = [law.law for law in self.result.laws if not law.passed]
-            verdict = Text(f"GUILTY: {', '.join(broken)}", style="bold red")
+            broken = [law.law for law in self.result.laws if law.failure is not None]
+            vacuous = [law.law for law in self.result.laws if law.vacuous]
+            states = (("GUILTY", broken), ("VACUOUS", vacuous))
+            verdict = Text("; ".join(f"{state}: {', '.join(laws)}" for state, laws in states if laws), style="bold red")
+        caught = self.result.blindest if self.result else None
+        sees = "" if caught is None else error_size(caught)
         worst = f"{self.worst:.2f}" if self.done else ""
         ulps = f"{self.result.ulps:.2g}" if self.result else ""
         time = f"{self.seconds:.1f} s" if self.result else ""
         laws = f"{self.done}/{self.laws}"
-        return [Text(self.layer), Text(str(self.examples)), Text(laws), verdict, Text(worst), Text(ulps), Text(time)]
+        numbers = (worst, ulps, sees, time)
+        return [Text(self.layer), Text(str(self.examples)), Text(laws), verdict, *map(Text, numbers)]
 
 
 class Board:
@@ -95,6 +104,7 @@ class Board:
         table.add_column("verdict", overflow="fold")
         table.add_column("worst error\nin budgets", justify="right")
         table.add_column("median error\nin ULPs", justify="right")
+        table.add_column("sees errors\nof (float64)", justify="right")
         table.add_column("time", justify="right")
         for row in self._rows:
             table.add_row(*row.cells())
@@ -108,15 +118,13 @@ def summary(console: Console, results: list[Result], seconds: float, seed: int) 
             console.print()
             console.print(Text(explain_failure(failure)), soft_wrap=True)
         for law in result.laws:
-            if law.vacuous:
-                console.print(
-                    Text(
-                        f"\n{result.layer}: the law {law.law} judged nothing: all {law.elements} elements were excluded"
-                    )
-                )
+            for reason in explain_vacuity(law):
+                console.print(Text(f"\n{result.layer}: the law {law.law} is vacuous: {reason}"), soft_wrap=True)
     laws = [law for result in results for law in result.laws]
     broken = sum(not law.passed for law in laws)
-    state = "all hold" if not broken else f"{broken} broken"
+    vacuous = sum(law.vacuous for law in laws)
+    counts = [f"{n} {what}" for n, what in ((broken - vacuous, "broken"), (vacuous, "vacuous")) if n]
+    state = ", ".join(counts) or "all hold"
     style = "bold red" if broken else "bold green"
     examples, cases = sum(law.examples for law in laws), sum(law.cases for law in laws)
     console.print()
@@ -138,3 +146,60 @@ def _points(laws: list[LawResult]) -> str:
     shown = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
     share = f"{excluded / elements:.2%}" if elements else "none"
     return f"points of the outputs: {shown}; excluded: {excluded:,} of {elements:,} elements ({share})"
+
+
+def show_coverage(console: Console, results: list[Result]) -> None:
+    """What each layer was tried on, where that was asked for: values, options, and what is missing."""
+    for result in results:
+        c = result.coverage
+        if c is None:
+            continue
+        console.print(Text(f"\n{result.layer}: drawn in {c.examples} examples, {c.cases} cases", style="bold"))
+        ranks = "; ".join(f"{name} {_counts(ranks)}" for name, ranks in c.ranks.items())
+        lines = {"dtypes": _counts(c.dtypes), "ranks": ranks, "edits": _counts(c.edits)}
+        if c.pairs:
+            (one, other), count = min(c.pairs.items(), key=lambda item: item[1])
+            lines["pairs"] = f"{len(c.pairs)} pairs of options away from default; rarest: {one} and {other}, {count}"
+        for title, text in lines.items():
+            console.print(Padding(Text(f"{title}: {text}"), (0, 0, 0, 2)))
+        console.print(Padding(_arrays_table(c), (0, 0, 0, 2)))
+        if c.options:
+            console.print(Padding(_options_table(c), (0, 0, 0, 2)))
+        for name in c.ignored:
+            console.print(Text(f"  accepted and ignored: {name}", style="bold red"))
+        for gap in c.gaps:
+            console.print(Text(f"  gap: {gap}", style="yellow"), soft_wrap=True)
+
+
+def _counts(counts: Mapping[Any, int]) -> str:
+    return ", ".join(f"{name}: {count}" for name, count in counts.items())
+
+
+MOST_VALUES = 5
+SIGNS = {"positive": "> 0", "negative": "< 0", "zero": "0", "negative zero": "-0"}
+
+
+def _arrays_table(c: Coverage) -> Table:
+    """One row an input and cotangent: how many cases show each thing."""
+    table = Table("cases with", box=None, pad_edge=False, header_style="dim")
+    kinds = (*CONTENTS, *SHAPES)
+    for kind in kinds:
+        table.add_column(SIGNS.get(kind, kind), justify="right", no_wrap=True)
+    for name, counts in c.contents.items():
+        table.add_row(name, *(str(counts[kind]) for kind in kinds))
+    return table
+
+
+def _options_table(c: Coverage) -> Table:
+    """One row an option; the cases that were asked again with its default, and whose answers changed."""
+    table = Table("option", box=None, pad_edge=False, header_style="dim")
+    for title in ("away from\ndefault", "changed\ntorch", "changed\nlayer"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("values", overflow="fold")
+    for o in c.options:
+        values = [f"{value}: {count}" for value, count in o.values.items()]
+        more = [f"{len(values) - MOST_VALUES} more"] if len(values) > MOST_VALUES else []
+        changes = [f"{n}/{o.asked}" for n in (o.shown, o.honoured)] if o.asked else ["", ""]
+        away = "" if o.away is None else str(o.away)
+        table.add_row(o.name, away, *changes, ", ".join(values[:MOST_VALUES] + more))
+    return table

@@ -10,10 +10,11 @@ from typing import Any
 from . import contracts
 from .adapt import Layer, Parameters
 from .contract import Contract
+from .coverage import Recorder
 from .events import Event, LawResult, Result
 from .explain import explain_failure, explain_result
 from .laws import COMMON, Law
-from .trial import EXAMPLES, SCRIPTS, Trial
+from .trial import EXAMPLES, SCRIPTS, Trial, quiet
 
 
 class CheckFailed(AssertionError):  # noqa: N818 - reads as what happened, like AssertionError
@@ -114,11 +115,22 @@ def check_layer(
     return result
 
 
-def run_checks(tried: list[Check], emit: Callable[[Event], None] = lambda event: None) -> Result:  # noqa: ARG005
-    """All checks of one layer at once: the laws share what is drawn, which is several times faster than one by one."""
+def run_checks(
+    tried: list[Check],
+    emit: Callable[[Event], None] = lambda event: None,  # noqa: ARG005
+    *,
+    coverage: bool = False,
+) -> Result:
+    """All checks of one layer at once: the laws share what is drawn, which is several times faster than one by one.
+
+    `coverage` also counts what was drawn, and asks which options change anything.
+    """
     first = tried[0]
-    trial = Trial(first.layer, first.examples, first.seed, first.scripts, emit)
-    return Result(first.layer.name, first.layer.contract.name, tuple(trial.run([check.law for check in tried])))
+    recorder = Recorder(first.layer) if coverage else None
+    trial = Trial(first.layer, first.examples, first.seed, first.scripts, emit, recorder)
+    laws = tuple(trial.run([check.law for check in tried]))
+    with quiet():
+        return Result(first.layer.name, first.layer.contract.name, laws, recorder.close() if recorder else None)
 
 
 def _raise_unless_passed(result: Result) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from .board import Board, summary
+from .board import Board, show_coverage, summary
 from .events import Result
 from .explain import result_as_dict
 from .pool import try_all
@@ -45,6 +45,7 @@ def main() -> None:
     default=None,
     help="Whether to try the laws on NaN, infinities and refusals; default: for our own layers.",
 )
+@click.option("--coverage", is_flag=True, help="Also show what was drawn, its gaps, and options that change nothing.")
 @click.option(
     "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the results to this file."
 )
@@ -64,6 +65,7 @@ def check(
     keyword: str,
     fixed: tuple[str, ...],
     strict: bool | None,
+    coverage: bool,
     json_file: Path | None,
     scripts: Path,
     jobs: int,
@@ -84,6 +86,7 @@ def check(
         "scripts": str(scripts.resolve()),
         "keyword": keyword,
         "fixed": parse_fixed(fixed),
+        "coverage": coverage,
     }
     targets = [Target(*parse_target(text, name), **options) for text, name in named]
     counted = [(target, count) for target in targets if (count := len(target.checks()))]
@@ -92,6 +95,7 @@ def check(
     started = time.perf_counter()
     with Board(Console(), [(target.attribute, count) for target, count in counted]) as board:
         results = try_all([target for target, _ in counted], jobs or os.cpu_count() or 1, board)
+    show_coverage(Console(), results)
     summary(Console(), results, time.perf_counter() - started, seed)
     if json_file is not None:
         _write_json(json_file, results, examples, seed)

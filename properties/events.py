@@ -10,6 +10,8 @@ from typing import Any
 from ..oracle.compare import Comparison
 from ..oracle.referee import Verdict
 from ..oracle.vjp import Case
+from .certificate import Certificate, unseen
+from .coverage import Coverage
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class LawResult:
     """How one law fared: examples drawn, sub-cases and elements judged, elements excluded, the worst error in budgets,
     the median array's in ULPs of its largest element (the worst says nothing: rounding is all there is of a gradient
     that cancels to nearly zero), and how many outputs were at which kind of point (smooth, kink, tie, overflow).
+    For gradients that hold, `certificates` say what errors the run would have caught.
     """
 
     layer: str
@@ -74,6 +77,7 @@ class LawResult:
     kinds: Mapping[str, int]
     seconds: float
     failure: Failure | None = None
+    certificates: tuple[Certificate, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -82,8 +86,8 @@ class LawResult:
 
     @property
     def vacuous(self) -> bool:
-        """Whether everything was excluded, so that nothing was judged."""
-        return self.failure is None and self.elements == self.excluded
+        """Whether it held because it could not have failed: all was excluded, or a gradient wrong would be unseen."""
+        return self.failure is None and (self.elements == self.excluded or bool(unseen(self.certificates)))
 
 
 @dataclass(frozen=True)
@@ -98,11 +102,12 @@ Event = Drawn | Failed | Done
 
 @dataclass(frozen=True)
 class Result:
-    """All laws of one layer."""
+    """All laws of one layer, and what they were tried on where that was asked for."""
 
     layer: str
     contract: str
     laws: tuple[LawResult, ...] = field(default=())
+    coverage: Coverage | None = None
 
     @property
     def passed(self) -> bool:
@@ -128,6 +133,12 @@ class Result:
     def ulps(self) -> float:
         """The median array's error in ULPs, of the outputs or of the gradients, whichever is larger."""
         return max((law.ulps for law in self.laws if law.law in ACCURACY and law.failure is None), default=0.0)
+
+    @property
+    def blindest(self) -> float | None:
+        """The smallest float64 error that would have been caught in every gradient; None where none was measured."""
+        measured = [c.smallest for law in self.laws for c in law.certificates if c.dtype == "float64"]
+        return max(measured, default=None)
 
     def __str__(self) -> str:
         from .explain import explain_result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..oracle.compare import Comparison
 from ..oracle.jurors import Opinion
 from ..oracle.referee import Verdict
 from ..oracle.vjp import Case
+from .certificate import Certificate, sight, unseen
 from .contract import call_arguments
 from .events import ACCURACY, Failure, LawResult, Result
 
@@ -85,25 +87,62 @@ def _jury(verdict: Verdict) -> list[str]:
 def explain_result(result: Result) -> str:
     """A line a law, and the findings."""
     name = result.layer if result.layer == result.contract else f"{result.layer} as {result.contract}"
-    lines = [f"{name}: {'all laws hold' if result.passed else 'guilty'}"]
-    lines += [f"  {_law_line(law)}" for law in result.laws]
+    lines = [f"{name}: {'all laws hold' if result.passed else 'guilty' if result.failures else 'VACUOUS'}"]
+    lines += [f"  {line}" for law in result.laws for line in _law_lines(law)]
     return "\n".join([*lines, *(f"\n{explain_failure(f)}" for f in result.failures)])
 
 
-def _law_line(law: LawResult) -> str:
-    state = "holds" if law.passed else "NOTHING JUDGED" if law.vacuous else "BROKEN"
+def _law_lines(law: LawResult) -> list[str]:
+    state = "holds" if law.passed else "VACUOUS" if law.vacuous else "BROKEN"
     excluded = f", {law.excluded} of {law.elements} excluded" if law.excluded else ""
     points = ", ".join(f"{count} {kind}" for kind, count in sorted(law.kinds.items(), key=lambda item: -item[1]))
     ulps = f" (median {law.ulps:.2g} ulps)" if law.law in ACCURACY and law.passed else ""
-    return (
+    line = (
         f"{law.law:<20} {state:<7} {law.examples} examples, {law.cases} cases{excluded}, "
         f"worst {law.worst:.2f} budgets{ulps}{f'; points: {points}' if points else ''}"
+    )
+    caught = [f"  would have caught: {explain_certificates(law.certificates)}"] if law.certificates else []
+    return [line, *caught, *(f"  {reason}" for reason in explain_vacuity(law))]
+
+
+def explain_certificates(certificates: Sequence[Certificate]) -> str:
+    """x 3.6e-15 (float64), 1.9e-06 (float32); weight ..."""
+    by_name: dict[str, list[str]] = {}
+    for c in certificates:
+        by_name.setdefault(c.name, []).append(f"{error_size(c.smallest)} ({c.dtype})")
+    return "; ".join(f"{name} {', '.join(sizes)}" for name, sizes in by_name.items())
+
+
+def error_size(error: float) -> str:
+    """An error that would have been caught; infinite where none would."""
+    return "nothing" if math.isinf(error) else f"{error:.1e}"
+
+
+def explain_vacuity(law: LawResult) -> list[str]:
+    """Why a law that was not broken has not passed; nothing where it has."""
+    if not law.vacuous:
+        return []
+    if law.elements == law.excluded:
+        return [f"nothing was judged: all {law.elements} elements were excluded"]
+    return [
+        f"the gradient of {c.name} could have been wrong unseen in {c.dtype}: {_blindness(c)}"
+        for c in unseen(law.certificates)
+    ]
+
+
+def _blindness(c: Certificate) -> str:
+    if not c.cases:
+        return "it was zero, empty or not finite in every case that was drawn"
+    caught = "nothing was" if math.isinf(c.smallest) else f"the smallest was {c.smallest:.1e}"
+    return (
+        f"an error of {sight(c.dtype):.1g} would have to be caught, and of what was tried in {c.cases} cases {caught}"
     )
 
 
 def result_as_dict(result: Result) -> dict[str, Any]:
     """JSON's types only; an infinite or missing number is a string."""
-    return {
+    coverage = {"coverage": result.coverage.as_dict()} if result.coverage else {}
+    return coverage | {
         "layer": result.layer,
         "contract": result.contract,
         "passed": result.passed,
@@ -121,6 +160,11 @@ def result_as_dict(result: Result) -> dict[str, Any]:
                 "points": dict(law.kinds),
                 "seconds": round(law.seconds, 4),
                 "failure": _failure_as_dict(law.failure) if law.failure else None,
+                "certificates": [
+                    {"gradient": c.name, "dtype": c.dtype, "smallest": _plain(c.smallest), "cases": c.cases}
+                    for c in law.certificates
+                ],
+                "unseen": explain_vacuity(law),
             }
             for law in result.laws
         ],

@@ -34,7 +34,7 @@ def try_all(targets: list[Target], jobs: int, board: Board) -> list[Result]:
 def _try(target: Target, emit: Callable[[Event], None]) -> tuple[Result, float]:
     started = time.perf_counter()
     try:
-        result = run_checks(target.checks(), emit)
+        result = run_checks(target.checks(), emit, coverage=target.coverage)
     except (TypeError, ValueError) as error:
         raise TargetError(f"{target.module}:{target.attribute}: {error}") from error
     return result, time.perf_counter() - started

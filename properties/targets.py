@@ -38,6 +38,7 @@ class Target:
     scripts: str
     keyword: str = ""
     fixed: tuple[tuple[str, Any], ...] = ()
+    coverage: bool = False
 
     def checks(self) -> list[Check]:
         """Import the layer and answer its checks that match the keyword; TargetError where that is impossible."""

@@ -6,7 +6,7 @@ import contextlib
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,16 @@ from hypothesis import HealthCheck, Phase, Verbosity
 from ..oracle.autograd import deterministic_torch
 from ..oracle.vjp import Case, ask
 from .adapt import Layer
+from .certificate import Selection
 from .contract import call_arguments
 from .domain import Situation
 from .events import Done, Drawn, Event, Failed, Failure, LawResult
-from .laws.law import Bench, Broken, Law, Tally
+from .laws.agreement import GRADIENTS
+from .laws.law import Bench, Broken, Law, Tally, common_strategy
 from .script import script_source, write_script
 
 Emit = Callable[[Event], None]
+Watch = Callable[[Situation, Sequence[Case]], None]
 EXAMPLES = 100
 SCRIPTS = Path("gradjury-scripts")
 
@@ -38,19 +41,21 @@ class Record:
     cases: int = 0
     seconds: float = 0.0
     tally: Tally = field(default_factory=Tally)
+    selection: Selection = field(default_factory=Selection)
     broken: Broken | None = None
     place: tuple[Situation, int] | None = None
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A layer on trial; the same seed draws the same examples."""
+    """A layer on trial; the same seed draws the same examples. `watch` sees what is drawn from the whole domain."""
 
     layer: Layer
     examples: int = EXAMPLES
     seed: int = 0
     scripts: Path = SCRIPTS
     emit: Emit = lambda event: None  # noqa: ARG005
+    watch: Watch | None = None
 
     def run(self, laws: list[Law]) -> list[LawResult]:
         """Try the laws, in groups that draw from the same strategy and share the draws and the oracle's answers."""
@@ -58,7 +63,7 @@ class Trial:
         for law in laws:
             groups.setdefault(law.strategy, []).append(law)
         results = {}
-        with _quiet():
+        with quiet():
             for group in groups.values():
                 records = [Record(law) for law in group]
                 self._search(records, shrink=False)
@@ -68,11 +73,12 @@ class Trial:
 
     def _close(self, record: Record) -> LawResult:
         failure = None
+        started = time.perf_counter()
         if record.broken is not None:
             self.emit(Failed(self.layer.name, record.law.name, record.broken.what))
-            started = time.perf_counter()
             failure = self._shrink(record)
-            record.seconds += time.perf_counter() - started
+        certificates = record.selection.measure(record.law.judge) if failure is None else ()
+        record.seconds += time.perf_counter() - started
         result = LawResult(
             layer=self.layer.name,
             contract=self.layer.contract.name,
@@ -86,6 +92,7 @@ class Trial:
             kinds=dict(record.tally.kinds),
             seconds=record.seconds,
             failure=failure,
+            certificates=certificates,
         )
         self.emit(Done(result))
         return result
@@ -124,10 +131,16 @@ class Trial:
         trying = [record for record in records if record.broken is None or shrink]
         for record in trying:
             record.examples += 1
-        for number, case in enumerate(situation.cases()):
+        cases = list(situation.cases())
+        for number, case in enumerate(cases):
             for record in trying:
                 if record.broken is None or shrink:
                     self._judge_case(record, bench, situation, number, case, shrink)
+        for record in trying:
+            if record.law is GRADIENTS and record.broken is None:
+                record.selection.offer(bench, cases)
+        if self.watch is not None and not shrink and trying and trying[0].law.strategy is common_strategy:
+            self.watch(situation, cases)
         if trying:
             self.emit(Drawn(self.layer.name, trying[0].law.name, trying[0].examples))
 
@@ -218,7 +231,7 @@ class Trial:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """torch set up for the oracle's work; what a layer warns about meanwhile is its own affair."""
     with deterministic_torch(), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")

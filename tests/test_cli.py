@@ -53,6 +53,20 @@ def test_several_processes_say_what_one_says(tmp_path):
     assert texts[0] == texts[1]
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_coverage_is_shown_and_written_when_asked_for(jobs, tmp_path):
+    layers = ("gradjury.impl:LeakyReLU", "gradjury.impl:Linear")
+    options = ("--examples", "10", "-k", "gradients", "--json", "out.json", "-j", jobs)
+    plain = gradjury("check", *layers, *options, cwd=tmp_path)
+    assert "drawn in" not in plain.stdout
+    done = gradjury("check", *layers, *options, "--coverage", cwd=tmp_path)
+    assert done.returncode == 0
+    for part in ("LeakyReLU: drawn in 10 examples, 80 cases", "edits: ties", "negative_slope", "-0  ties  tiny"):
+        assert part in done.stdout
+    data = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert [layer["coverage"]["examples"] for layer in data["layers"]] == [10, 10]
+
+
 def test_fixed_options_and_lenience_reach_the_trial(tmp_path):
     options = ("--to", "Linear", "--fixed", "bias=True", "--examples", "5", "-k", "gradients")
     done = gradjury("check", "strangers:Dense", *options, cwd=tmp_path)
