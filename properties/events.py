@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..oracle.compare import Comparison
+from ..oracle.diagnosis import Diagnosis
 from ..oracle.referee import Verdict
 from ..oracle.vjp import Case
 
@@ -48,6 +49,8 @@ class Failure:
     seed: int
     repeatable: bool = True
     after_another: bool = False
+    diagnosis: Diagnosis | None = None
+    matters: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,11 @@ class Result:
     def failures(self) -> list[Failure]:
         """The broken laws, in their smallest cases."""
         return [law.failure for law in self.laws if law.failure is not None]
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """How the layer is wrong: the first diagnosis, in the order of the laws; None where there is none."""
+        return next((f.diagnosis for f in self.failures if f.diagnosis is not None), None)
 
     @property
     def worst(self) -> float:

@@ -48,6 +48,10 @@ def explain_failure(failure: Failure) -> str:
     lines.append(f"  {failure.what}: {found}")
     if failure.verdict is not None:
         lines.append(f"  verdict: {failure.verdict}")
+    if failure.diagnosis is not None:
+        lines.append(f"  diagnosis: {failure.diagnosis}")
+    if failure.matters is not None:
+        lines.append(f"  matters: {failure.matters}")
     if not failure.repeatable:
         lines.append(
             "  not repeatable: the same case passed when tried again, so the answer depends on earlier calls or chance"
@@ -110,6 +114,9 @@ def _failure_as_dict(failure: Failure) -> dict[str, Any]:
         "what": failure.what,
         "finding": failure.finding,
         "verdict": failure.verdict and {"fault": failure.verdict.fault.value, "sentence": failure.verdict.sentence},
+        "diagnosis": failure.diagnosis
+        and {"pattern": failure.diagnosis.pattern.value, "sentence": failure.diagnosis.sentence},
+        "matters": failure.matters,
         "worst": c and {
             "index": list(c.index),
             "got": _plain(c.got),
