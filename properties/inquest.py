@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, Phase
 
 from ..oracle.autograd import torch_vjp
 from ..oracle.budget import Expected, Reference
-from ..oracle.diagnosis import Call, Diagnosis, Observation, diagnose
-from ..oracle.vjp import Answer, Array, Case, ask, differentiable_outputs, outputs_of
+from ..oracle.diagnosis import MOST_ASKED, Call, Diagnosis, Observation, diagnose
+from ..oracle.vjp import Answer, Array, Case, Vjp, ask, differentiable_outputs, outputs_of
 from .adapt import Layer
 from .domain import SUB_CASES, Situation
 from .matters import Seen, Tries, failed, what_matters
@@ -29,9 +29,9 @@ from .values import EDITS, Edit
 # How many situations are drawn: at the smallest case's configuration, for each option varied alone, over the domain.
 NEAR, EACH, WIDE = 12, 10, 12
 # So many of those that fail are tried in the other dtype, and are evidence for the diagnosis.
-RETYPED, EVIDENCE = 3, 10
-# Explanations are tried on arrays up to this size, where enough of them fail.
-SMALL, ENOUGH = 64, 4
+RETYPED, EVIDENCE = 3, 6
+# Small arrays are enough for the diagnosis if so many situations with them fail.
+ENOUGH = 4
 # The sub-cases that are tried: normal numbers, whole numbers, and normal numbers with the drawn edits.
 TRIED = (1, 0, 3)
 # Plain numbers but for ties and zeros: budgets are small, and faults show clearly.
@@ -84,9 +84,8 @@ class Inquest:
                 break
         wide = [self.situation(s) for s in self._draw({}, manner, WIDE)]
         varied = [seen for tried in tries.varied.values() for _, seen in tried]
-        failing = [seen for seen in (*tries.near, *varied, *wide) if failed(seen)]
-        evidence = [*here, *first, *(one for seen in _spread(failing) for one in seen)]
-        return Finding(diagnose(evidence), what_matters(tries))
+        evidence = [seen for tried in (wide, [*tries.near, *varied]) for seen in _some(tried)]
+        return Finding(diagnose([*here, *first, *(one for seen in evidence for one in seen)]), what_matters(tries))
 
     def _tries(self, config: Mapping[str, Any], manner: Manner) -> Tries:
         """Situations at a configuration, and with each of its options varied alone."""
@@ -106,9 +105,10 @@ class Inquest:
 
     def situation(self, situation: Situation, numbers: Sequence[int] = TRIED) -> list[Observation]:
         """What a new layer answers to the sub-cases of a situation, one after the other."""
-        return self.observe(situation.config, [situation.case(n) for n in numbers])
+        plain = all(edit in TAME.values() for edit in situation.edits)
+        return self.observe(situation.config, [situation.case(n) for n in numbers], plain=plain)
 
-    def observe(self, config: Mapping[str, Any], cases: Sequence[Case]) -> list[Observation]:
+    def observe(self, config: Mapping[str, Any], cases: Sequence[Case], *, plain: bool = False) -> list[Observation]:
         """What a new layer answers to these cases; where it raises, or answers nothing, there is nothing to observe."""
         seen: list[Observation] = []
         calls: list[Call] = []
@@ -120,13 +120,14 @@ class Inquest:
             except Exception:  # a law of its own reports it
                 break
             calls.append(Call(case, answer))
-            reference = Reference(torch_vjp(self._function(config), case.differentiable), case)
+            reference = Reference(self._torch(case), case)
             truth = reference.truth
             expected = self._expected(reference, answer)
             if expected is not None:
                 options, earlier = self._options(config), tuple(calls[:-1])
-                one = Observation(case, self.place, expected, answer, truth, self._truth_of, options, earlier)
-                seen.append(one)
+                seen.append(
+                    Observation(case, self.place, expected, answer, truth, self._truth_of, options, earlier, plain)
+                )
         return seen
 
     def _expected(self, reference: Reference, answer: Answer) -> Expected | None:
@@ -137,15 +138,16 @@ class Inquest:
         both = self.place in answer.gradients and self.place in reference.truth.gradients
         return reference.gradient(self.place) if both else None
 
-    def _function(self, config: Mapping[str, Any]) -> Any:
-        key = repr(sorted(config.items()))
+    def _torch(self, case: Case) -> Vjp:
+        """The reference, one for each configuration and set of inputs: it may keep those that it is not given."""
+        key = repr((sorted(case.config.items()), sorted(case.inputs)))
         if key not in self._bound:
-            self._bound[key] = self.layer.contract.reference.bind(config)
-        return self._bound[key]
+            self._bound[key] = self.layer.contract.reference.bind(case.config)
+        return torch_vjp(self._bound[key], case.differentiable)
 
     def _truth_of(self, case: Case) -> Answer:
         """torch's answer to any case; a cotangent of another size is cropped, or filled up with zeros."""
-        y, backward = torch_vjp(self._function(case.config), case.differentiable)(**case.inputs)
+        y, backward = self._torch(case)(**case.inputs)
         outputs = outputs_of(y)
         wanted = [a.shape for a in differentiable_outputs(outputs)]
         dys = [_fitted(dy, shape) for dy, shape in zip(case.cotangents, wanted, strict=True)]
@@ -181,12 +183,12 @@ class Inquest:
         return found
 
 
-def _spread(failing: Sequence[Seen]) -> list[Seen]:
-    """Some of the situations, evenly from first to last; small ones, where there are enough."""
-    small = [seen for seen in failing if max(max(one.want.size, one.dy.size) for one in seen) <= SMALL]
-    chosen = small if len(small) >= ENOUGH else list(failing)
-    step = max(1, -(-len(chosen) // EVIDENCE))
-    return chosen[::step]
+def _some(tried: Sequence[Seen]) -> list[Seen]:
+    """Some of the situations that fail, evenly from first to last; small ones, where there are enough."""
+    failing = [seen for seen in tried if failed(seen)]
+    small = [seen for seen in failing if max(max(one.want.size, one.dy.size) for one in seen) <= MOST_ASKED]
+    chosen = small if len(small) >= ENOUGH else failing
+    return chosen[:: max(1, -(-len(chosen) // EVIDENCE))]
 
 
 def _fitted(dy: Array, shape: tuple[int, ...]) -> Array:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from . import elementwise, factors, questions, rearrangements, terms
 from .observation import Call, Explanation, Family, Observation, Pattern
+from .questions import MOST_ASKED
 
-__all__ = ["Call", "Diagnosis", "Observation", "Pattern", "diagnose"]
+__all__ = ["MOST_ASKED", "Call", "Diagnosis", "Observation", "Pattern", "diagnose"]
 
 
 # From specific to general.

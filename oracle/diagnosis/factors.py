@@ -2,70 +2,64 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from itertools import combinations
 
 import numpy as np
 
-from ..vjp import Array
 from .observation import Explanation, Observation, Pattern
 
 # What a factor may be made of a quantity q, from likely to unlikely.
 _FORMS: dict[str, Callable[[float], float]] = {
-    "1/({})": lambda q: 1 / q,
+    "1/{}": lambda q: 1 / q,
     "{}": lambda q: q,
-    "1/√({})": lambda q: 1 / math.sqrt(q),
-    "√({})": math.sqrt,
+    "1/√{}": lambda q: 1 / math.sqrt(q),
+    "√{}": math.sqrt,
     "1 - {}": lambda q: 1 - q,
     "1/(1 - {})": lambda q: 1 / (1 - q),
-    "({0} - 1)/({0})": lambda q: (q - 1) / q,
-    "({0})/({0} - 1)": lambda q: q / (q - 1),
-    "({})²": lambda q: q * q,
-    "1/({})²": lambda q: 1 / q**2,
+    "({0} - 1)/{0}": lambda q: (q - 1) / q,
+    "{0}/({0} - 1)": lambda q: q / (q - 1),
+    "{}²": lambda q: q * q,
+    "1/{}²": lambda q: 1 / q**2,
 }
+MOST_SHOWN = 6
 # Numbers that come before a named quantity: 2/N.
 _MULTIPLES = (1, 2, Fraction(1, 2), -1, -2, Fraction(-1, 2))
 # Two factors are the same where they differ by no more than this: they are quotients of numbers that are right to
 # single precision at worst, and quantities of a case are far apart.
-_SAME = 2.0**-16
+SAME = 2.0**-16
 
 
-def factor_of(got: Array, want: Array, allowed: Array) -> float | None:
-    """The one number by which all of `got` is a multiple of `want`; None where there is none."""
-    if got.shape != want.shape or not want.any():
+def factor_of(seen: Observation) -> float | None:
+    """The one number by which all of the answer is a multiple of what it should be; None where there is none."""
+    if seen.got.shape != seen.want.shape or not seen.want.any():
         return None
-    largest = np.unravel_index(int(np.abs(want).argmax()), want.shape)
-    factor = float(got[largest] / want[largest])
-    return factor if bool((np.abs(got - factor * want) <= max(1.0, abs(factor)) * allowed).all()) else None
+    largest = np.unravel_index(int(np.abs(seen.want).argmax()), seen.want.shape)
+    factor = float(seen.got[largest] / seen.want[largest])
+    error = (seen.got - factor * seen.want) / max(1.0, abs(factor))  # the budget is multiplied too
+    return factor if seen.within(error, seen.want) else None
 
 
 def factors(wrong: Sequence[Observation]) -> Iterator[Explanation]:
     """The whole array times a number that has a name."""
-    found = {id(seen): factor_of(seen.got, seen.want, seen.allowance(seen.got)) for seen in wrong}
-    name = name_factor([(seen, found[id(seen)]) for seen in wrong])
+    name = name_factor([(seen, factor_of(seen)) for seen in wrong])
     if name is not None:
         words, value = name
-        yield Explanation(
-            Pattern.FACTOR, f"is {words} times what it should be", lambda seen: _is_multiple(seen, value(seen))
-        )
+        yield Explanation(Pattern.FACTOR, f"is {words} times what it should be", partial(_is_multiple, value=value))
 
 
 def unnamed_factors(wrong: Sequence[Observation]) -> Iterator[Explanation]:
     """Proportional in every case, by a number that no quantity of the case explains."""
-    several = [seen for seen in wrong if (seen.want != 0).sum() > 1]
-    if len(several) < 2:
-        return
-    shown = [factor_of(s.got, s.want, s.allowance(s.got)) for s in several]
-    if None in shown:
-        return
-    values = ", ".join(dict.fromkeys(str(_fraction(c)) for c in shown if c is not None))
-    yield Explanation(
-        Pattern.FACTOR,
-        f"is a multiple of what it should be, by a factor that differs from case to case ({_cut(values)})",
-        lambda seen: factor_of(seen.got, seen.want, seen.allowance(seen.got)) is not None or not seen.want.any(),
-    )
+    several = [factor_of(seen) for seen in wrong if (seen.want != 0).sum() > 1]
+    known = [c for c in several if c is not None]
+    if len(several) == len(known) > 1:
+        shown = ", ".join(dict.fromkeys(str(_fraction(c)) for c in known[:MOST_SHOWN]))
+        words = f"is a multiple of what it should be, by a factor that differs from case to case ({shown})"
+        yield Explanation(Pattern.FACTOR, words, lambda seen: factor_of(seen) is not None or not seen.wrong)
 
 
 Value = Callable[[Observation], float | None]
@@ -79,54 +73,49 @@ def name_factor(factors: Sequence[tuple[Observation, float | None]]) -> tuple[st
     if any(c is None or not math.isfinite(c) for _, c in factors):
         return None
     known = [(seen, float(c)) for seen, c in factors if c is not None]
-    cases = len({round(c, 9) for _, c in known})
-    if cases == 1:
+    if all(_close(c, known[0][1]) for _, c in known):
         number = _fraction(known[0][1])
         # One number is a multiple of any other: without a second element or a second case this says nothing.
         telling = len({seen.want.tobytes() for seen, _ in known}) > 2 or any(seen.want.size > 1 for seen, _ in known)
         return (str(number), lambda seen: float(number)) if number and telling else None  # noqa: ARG005
     tables = [(quantities(seen), c) for seen, c in known]
     names = [name for name in tables[0][0] if all(name in table for table, _ in tables)]
+    for words, compute, arguments in _candidates(names):
+        if all(_close(_computed(table, compute, arguments), c) for table, c in tables):
+            return words, partial(_value, compute=compute, names=arguments)
+    return None
+
+
+def _candidates(names: Sequence[str]) -> Iterator[tuple[str, Callable[..., float], tuple[str, ...]]]:
+    """What a factor may be called, how it is computed, and of which quantities."""
     for multiple in _MULTIPLES:
         for form, compute in _FORMS.items():
             for name in names:
-
-                def value(
-                    seen: Observation,
-                    name: str = name,
-                    compute: Callable[[float], float] = compute,
-                    multiple: Fraction | int = multiple,
-                ) -> float | None:
-                    q = quantities(seen).get(name)
-                    return None if q is None else _finite(lambda: float(multiple) * compute(q))
-
-                if all(_close(value(seen), c) for seen, c in known):
-                    return _worded(multiple, form.format(name)), value
-    return _pair(tables, names)
+                yield _worded(multiple, form.format(name)), partial(_times, float(multiple), compute), (name,)
+    for first, second in combinations(names, 2):
+        yield f"{first}/{second}", lambda p, q: p / q, (first, second)
+        yield f"{second}/{first}", lambda p, q: q / p, (first, second)
+        yield f"1/({first}·{second})", lambda p, q: 1 / (p * q), (first, second)
+        yield f"{first}·{second}", lambda p, q: p * q, (first, second)
 
 
-def _pair(tables: Sequence[tuple[Mapping[str, float], float]], names: Sequence[str]) -> tuple[str, Value] | None:
-    operations: dict[str, Callable[[float, float], float]] = {
-        "({})/({})": lambda p, q: p / q,
-        "1/({}·{})": lambda p, q: 1 / (p * q),
-        "{}·{}": lambda p, q: p * q,
-    }
-    for form, compute in operations.items():
-        for first, second in [*combinations(names, 2), *combinations(names[::-1], 2)]:
+def _times(multiple: float, compute: Callable[[float], float], q: float) -> float:
+    return multiple * compute(q)
 
-            def value(
-                table: Mapping[str, float],
-                first: str = first,
-                second: str = second,
-                compute: Callable[[float, float], float] = compute,
-            ) -> float | None:
-                if first not in table or second not in table:
-                    return None
-                return _finite(lambda: compute(table[first], table[second]))
 
-            if all(_close(value(table), c) for table, c in tables):
-                return form.format(first, second), lambda seen, value=value: value(quantities(seen))
-    return None
+def _value(seen: Observation, compute: Callable[..., float], names: tuple[str, ...]) -> float | None:
+    return _computed(quantities(seen), compute, names)
+
+
+def _computed(table: Mapping[str, float], compute: Callable[..., float], names: tuple[str, ...]) -> float | None:
+    """A formula of quantities; None where one is missing, or there is no such number."""
+    if any(name not in table for name in names):
+        return None
+    try:
+        value = compute(*(table[name] for name in names))
+    except (ZeroDivisionError, ValueError, OverflowError):
+        return None
+    return value if math.isfinite(value) else None
 
 
 def quantities(seen: Observation) -> dict[str, float]:
@@ -139,22 +128,25 @@ def quantities(seen: Observation) -> dict[str, float]:
         found[f"{name}.size"] = a.size
         found |= {f"{name}.shape[-{axis}]": a.shape[-axis] for axis in range(1, min(a.ndim, 3) + 1)}
         for axis in range(1, a.ndim - 1):
-            found[f"the product of {name}.shape[{axis}:]"] = math.prod(a.shape[axis:])
-            found[f"the product of {name}.shape[:-{axis}]"] = math.prod(a.shape[:-axis])
+            found[f"prod({name}.shape[{axis}:])"] = math.prod(a.shape[axis:])
+            found[f"prod({name}.shape[:-{axis}])"] = math.prod(a.shape[:-axis])
         if a.ndim > 2:
-            found[f"the product of {name}.shape[-2:]"] = math.prod(a.shape[-2:])
+            found[f"prod({name}.shape[-2:])"] = math.prod(a.shape[-2:])
+    with contextlib.suppress(ValueError):
+        shape = np.broadcast_shapes(*(a.shape for a in seen.case.inputs.values()))
+        found[f"({' + '.join(seen.case.inputs)}).size"] = math.prod(shape)
     for name, value in seen.options.items():
         if isinstance(value, tuple) and all(isinstance(v, int) for v in value):
-            found[f"the product of {name}"] = math.prod(value)
+            found[f"prod({name})"] = math.prod(value)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             found[name] = value
             if isinstance(value, int) and value > 0:
-                found[f"the product of {name}"] = value**2  # one number for two axes
+                found[f"prod({name})"] = value**2  # one number for two axes
     for name, a in seen.case.inputs.items():
         if a.dtype.kind in "iu":
             for option, value in seen.options.items():
                 if isinstance(value, int) and not isinstance(value, bool):
-                    found[f"the share of {name} that is not {option}"] = float((a != value).mean()) if a.size else 1.0
+                    found[f"mean({name} != {option})"] = float((a != value).mean()) if a.size else 1.0
         elif not a.ndim:
             found[name] = float(a)
     if seen.dy.size == 1:
@@ -162,20 +154,13 @@ def quantities(seen: Observation) -> dict[str, float]:
     return found
 
 
-def _is_multiple(seen: Observation, factor: float | None) -> bool | None:
+def _is_multiple(seen: Observation, value: Value) -> bool | None:
+    factor = value(seen)
     return None if factor is None else seen.reproduces(factor * seen.want)
 
 
-def _finite(compute: Callable[[], float]) -> float | None:
-    try:
-        value = compute()
-    except (ZeroDivisionError, ValueError, OverflowError):
-        return None
-    return value if math.isfinite(value) else None
-
-
 def _close(value: float | None, factor: float) -> bool:
-    return value is not None and abs(value - factor) <= _SAME * abs(factor)
+    return value is not None and abs(value - factor) <= SAME * abs(factor)
 
 
 def _fraction(value: float) -> Fraction | float:
@@ -185,14 +170,6 @@ def _fraction(value: float) -> Fraction | float:
 
 
 def _worded(multiple: Fraction | int, name: str) -> str:
-    if multiple == 1:
-        words = name
-    elif multiple == -1:
-        words = f"-{name}"
-    else:
-        words = f"{multiple}·{name}"
-    return words.replace("(", "", 1).replace(")", "", 1) if words.count("(") == 1 and " " not in words else words
-
-
-def _cut(text: str, most: int = 40) -> str:
-    return text if len(text) <= most else text[:most].rpartition(",")[0] + ", …"
+    if abs(multiple) == 1:
+        return name if multiple == 1 else f"-{name}"
+    return f"{multiple}·{name}"

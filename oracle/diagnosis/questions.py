@@ -139,7 +139,7 @@ def _middle(seen: Observation) -> Array | None:
 
 
 # Explanations that ask the reference once an element are tried on arrays up to this size.
-MOST_ASKED = 64
+MOST_ASKED = 128
 
 
 def _each_of_the_equal(seen: Observation) -> Array | None:

@@ -128,7 +128,7 @@ def _is_expected(seen: Observation, found: Array) -> bool:
     if found.size != seen.want.size:
         return False
     terms = max(1, seen.got.size // max(1, seen.want.size))
-    return bool((np.abs(found.reshape(seen.want.shape) - seen.want) <= terms * seen.allowance(seen.got)).all())
+    return seen.within((found.reshape(seen.want.shape) - seen.want) / terms, seen.got)
 
 
 def shuffles(wrong: Sequence[Observation]) -> Iterator[Explanation]:
@@ -144,18 +144,13 @@ def shuffles(wrong: Sequence[Observation]) -> Iterator[Explanation]:
 def _same_slices(seen: Observation, axis: int) -> bool | None:
     if not has_axes(seen.want, (axis,)) or seen.got.shape != seen.want.shape:
         return None
-    got, want, allowed = (np.moveaxis(a, axis, 0) for a in (seen.got, seen.want, seen.allowance(seen.want)))
-    left = list(range(len(want)))
-    for mine in got:
-        match = next((i for i in left if (np.abs(mine - want[i]) <= allowed[i]).all()), None)
-        if match is None:
-            return False
-        left.remove(match)
-    return True
+    got, want = (np.moveaxis(a, axis, 0) for a in (seen.got, seen.want))
+    order = [int(np.abs(want - mine).reshape(len(want), -1).sum(axis=1).argmin()) for mine in got]
+    return len(set(order)) == len(order) and seen.reproduces(seen.want.take(order, axis))
 
 
 def _same_numbers(seen: Observation) -> bool | None:
     if seen.got.shape != seen.want.shape:
         return None
-    worst = seen.allowance(seen.want).max(initial=0)
-    return bool((np.abs(np.sort(seen.got, axis=None) - np.sort(seen.want, axis=None)) <= worst).all())
+    error = np.sort(seen.got, axis=None) - np.sort(seen.want, axis=None)
+    return seen.within(error.reshape(seen.want.shape), seen.want)

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from ..vjp import Array
-from .factors import name_factor
+from .factors import SAME, name_factor
 from .observation import Explanation, Observation, Pattern, axis_words, has_axes, predicting
 from .questions import MOST_ASKED
 
@@ -124,15 +124,21 @@ def along_axes(wrong: Sequence[Observation]) -> Iterator[Explanation]:
     ends = [axes for count in (1, 2, 3) for axes in combinations((-1, -2, -3), count)]
     but_channels = tuple(axis for axis in range(rank) if axis != 1)
     for axes in [*ends, (0,), (1,), (0, 1), but_channels, None]:
-        if not any(len(seen.want) > 2 for seen in wrong if seen.want.ndim and _length(seen, axes) > 2):
+        if not any(_length(seen, axes) > 2 for seen in wrong):
             continue
         where = "all axes" if axes is None else axis_words(axes)
         for name, weight in _WEIGHTS.items():
             constant = partial(_constant_along, axes=axes, weight=weight)
             if all(map(constant, wrong)):
-                yield from _known_term(wrong, where)
+                yield from _known_term(wrong, where, partial(_lengths, axes=axes))
                 words = f"is off by {name}something constant along {where}: a sum over {where} is missing or wrong"
                 yield Explanation(Pattern.MISSING_TERM, words, constant)
+    for name, weight in _WEIGHTS.items():
+        constant = partial(_constant_along_one, weight=weight)
+        if any(max(seen.want.shape, default=0) > 2 for seen in wrong) and all(map(constant, wrong)):
+            yield from _known_term(wrong, "an axis", partial(_lengths_of_one, weight=weight))
+            words = f"is off by {name}something constant along an axis: a sum over it is missing or wrong"
+            yield Explanation(Pattern.MISSING_TERM, words, constant)
 
 
 def _length(seen: Observation, axes: Axes | None) -> int:
@@ -150,10 +156,28 @@ def _constant_along(seen: Observation, axes: Axes | None, weight: Weight) -> boo
     square = (v * v).sum(axis=every, keepdims=True)
     with np.errstate(all="ignore"):
         times = np.where(square > 0, (off * v).sum(axis=every, keepdims=True) / square, 0)
-        return bool((np.abs(off - times * v) <= seen.allowance(seen.got)).all())
+        return seen.within(off - times * v, seen.got)
 
 
-def _known_term(wrong: Sequence[Observation], where: str) -> Iterator[Explanation]:
+def _constant_along_one(seen: Observation, weight: Weight) -> bool | None:
+    """The same along any one axis, which may be another in another configuration."""
+    return bool(_lengths_of_one(seen, weight))
+
+
+def _lengths(seen: Observation, axes: Axes | None) -> list[int]:
+    return [_length(seen, axes)]
+
+
+def _lengths_of_one(seen: Observation, weight: Weight) -> list[int]:
+    """The lengths of those axes along which it is constant, the longer ones if there are any."""
+    shape = seen.want.shape
+    long = [axis for axis, n in enumerate(shape) if n > 1]
+    return [shape[axis] for axis in long or range(len(shape)) if _constant_along(seen, (axis,), weight)]
+
+
+def _known_term(
+    wrong: Sequence[Observation], where: str, lengths: Callable[[Observation], list[int]]
+) -> Iterator[Explanation]:
     """What has become of the sum, where the rest of the gradient is dy·y or dy."""
     firsts: dict[str, Callable[[Observation], Array]] = {"dy·y": lambda s: s.dy * s.y, "dy": lambda s: s.dy}
     for shown, first in firsts.items():
@@ -167,6 +191,10 @@ def _known_term(wrong: Sequence[Observation], where: str) -> Iterator[Explanatio
             yield _seen_to_hold(Pattern.DOUBLED_TERM, f"counts the sum over {where} twice")
         elif values == {-1.0}:
             yield _seen_to_hold(Pattern.SIGN, f"has the wrong sign before the sum over {where}")
+        elif all(any(abs(c * n - 1) < SAME for n in lengths(seen)) for seen, c in factors if c is not None):
+            yield _seen_to_hold(Pattern.FACTOR, f"has the mean over {where} where a sum belongs")
+        elif all(any(abs(c / n - 1) < SAME for n in lengths(seen)) for seen, c in factors if c is not None):
+            yield _seen_to_hold(Pattern.FACTOR, f"has the sum over {where} where a mean belongs")
         elif (name := name_factor(factors)) is not None:
             yield _seen_to_hold(Pattern.FACTOR, f"has {name[0]} times the sum over {where} that it should have")
 
