@@ -27,9 +27,9 @@ from .matters import Seen, Tries, failed, what_matters
 from .values import EDITS, Edit
 
 # How many situations are drawn: at the smallest case's configuration, for each option varied alone, over the domain.
-NEAR, EACH, WIDE = 12, 10, 12
+NEAR, EACH, WIDE = 16, 10, 20
 # So many of those that fail are tried in the other dtype, and are evidence for the diagnosis.
-RETYPED, EVIDENCE = 3, 6
+RETYPED, EVIDENCE = 3, 8
 # Small arrays are enough for the diagnosis if so many situations with them fail.
 ENOUGH = 4
 # The sub-cases that are tried: normal numbers, whole numbers, and normal numbers with the drawn edits.

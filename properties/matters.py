@@ -7,6 +7,7 @@ chance.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -130,7 +131,10 @@ def _merged(conditions: list[str], config: Mapping[str, Any]) -> list[str]:
 
 
 def _shape(near: Sequence[Seen]) -> str | None:
-    """A rank or an axis that must be longer than what passes; only where all that is longer fails."""
+    """A rank or an axis that is longer in all that fails than in all that passes.
+
+    By chance, each of them separates one in C(n, k) ways to choose the k that fail.
+    """
     sizes = [(_sizes(seen[0]), failed(seen)) for seen in near]
     failing, passing = ([found for found, bad in sizes if bad is wrong] for wrong in (True, False))
     for name in sizes[0][0] if passing else ():
@@ -138,7 +142,7 @@ def _shape(near: Sequence[Seen]) -> str | None:
             continue
         limit = min(found[name] for found in failing) - 1
         separated = all(found.get(name, 0) <= limit for found in passing)
-        if separated and _improbable(len(failing) / len(sizes), len(failing)):
+        if separated and math.comb(len(sizes), len(failing)) * CHANCE > len(sizes[0][0]):
             return f"{name} > {limit}"
     return None
 

@@ -56,7 +56,7 @@ def unnamed_factors(wrong: Sequence[Observation]) -> Iterator[Explanation]:
     """Proportional in every case, by a number that no quantity of the case explains."""
     several = [factor_of(seen) for seen in wrong if (seen.want != 0).sum() > 1]
     known = [c for c in several if c is not None]
-    if len(several) == len(known) > 1:
+    if len(several) == len(known) and not all(_close(c, known[0]) for c in known):
         shown = ", ".join(dict.fromkeys(str(_fraction(c)) for c in known[:MOST_SHOWN]))
         words = f"is a multiple of what it should be, by a factor that differs from case to case ({shown})"
         yield Explanation(Pattern.FACTOR, words, lambda seen: factor_of(seen) is not None or not seen.wrong)
@@ -127,11 +127,11 @@ def quantities(seen: Observation) -> dict[str, float]:
     for name, a in arrays:
         found[f"{name}.size"] = a.size
         found |= {f"{name}.shape[-{axis}]": a.shape[-axis] for axis in range(1, min(a.ndim, 3) + 1)}
+        if a.ndim > 2:
+            found[f"prod({name}.shape[-2:])"] = math.prod(a.shape[-2:])
         for axis in range(1, a.ndim - 1):
             found[f"prod({name}.shape[{axis}:])"] = math.prod(a.shape[axis:])
             found[f"prod({name}.shape[:-{axis}])"] = math.prod(a.shape[:-axis])
-        if a.ndim > 2:
-            found[f"prod({name}.shape[-2:])"] = math.prod(a.shape[-2:])
     with contextlib.suppress(ValueError):
         shape = np.broadcast_shapes(*(a.shape for a in seen.case.inputs.values()))
         found[f"({' + '.join(seen.case.inputs)}).size"] = math.prod(shape)

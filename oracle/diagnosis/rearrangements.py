@@ -72,7 +72,7 @@ def reshapes(wrong: Sequence[Observation]) -> Iterator[Explanation]:  # noqa: AR
     """Read or written in another order of memory, or shifted."""
     column_major: dict[str, Callable[[Observation], Array | None]] = {
         "is dy reshaped in column-major order": lambda s: (
-            s.dy.reshape(s.want.shape, order="F") if s.dy.size == s.want.size else None
+            s.dy.reshape(s.want.shape, order="F") if np.array_equal(s.dy.ravel(), s.want.ravel()) else None
         ),
         "has its elements in column-major order": lambda s: s.want.reshape(-1).reshape(s.want.shape, order="F"),
         "has elements that were read in column-major order": lambda s: s.want.reshape(-1, order="F").reshape(
@@ -145,8 +145,11 @@ def _same_slices(seen: Observation, axis: int) -> bool | None:
     if not has_axes(seen.want, (axis,)) or seen.got.shape != seen.want.shape:
         return None
     got, want = (np.moveaxis(a, axis, 0) for a in (seen.got, seen.want))
-    order = [int(np.abs(want - mine).reshape(len(want), -1).sum(axis=1).argmin()) for mine in got]
-    return len(set(order)) == len(order) and seen.reproduces(seen.want.take(order, axis))
+    left, order = list(range(len(want))), []
+    for mine in got:
+        nearest = int(np.abs(want[left] - mine).reshape(len(left), -1).sum(axis=1).argmin())
+        order.append(left.pop(nearest))
+    return seen.reproduces(seen.want.take(order, axis))
 
 
 def _same_numbers(seen: Observation) -> bool | None:

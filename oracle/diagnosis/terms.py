@@ -135,7 +135,7 @@ def along_axes(wrong: Sequence[Observation]) -> Iterator[Explanation]:
                 yield Explanation(Pattern.MISSING_TERM, words, constant)
     for name, weight in _WEIGHTS.items():
         constant = partial(_constant_along_one, weight=weight)
-        if any(max(seen.want.shape, default=0) > 2 for seen in wrong) and all(map(constant, wrong)):
+        if sum(min(seen.want.shape, default=0) > 1 for seen in wrong) > 1 and all(map(constant, wrong)):
             yield from _known_term(wrong, "an axis", partial(_lengths_of_one, weight=weight))
             words = f"is off by {name}something constant along an axis: a sum over it is missing or wrong"
             yield Explanation(Pattern.MISSING_TERM, words, constant)
@@ -169,10 +169,8 @@ def _lengths(seen: Observation, axes: Axes | None) -> list[int]:
 
 
 def _lengths_of_one(seen: Observation, weight: Weight) -> list[int]:
-    """The lengths of those axes along which it is constant, the longer ones if there are any."""
-    shape = seen.want.shape
-    long = [axis for axis, n in enumerate(shape) if n > 1]
-    return [shape[axis] for axis in long or range(len(shape)) if _constant_along(seen, (axis,), weight)]
+    """The lengths of those axes along which it is constant; an axis of a single element is one of them."""
+    return [n for axis, n in enumerate(seen.want.shape) if _constant_along(seen, (axis,), weight)]
 
 
 def _known_term(
