@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,13 +23,15 @@ from ..oracle.diagnosis import MOST_ASKED, Call, Diagnosis, Observation, diagnos
 from ..oracle.vjp import Answer, Array, Case, Vjp, ask, differentiable_outputs, outputs_of
 from .adapt import Layer
 from .domain import SUB_CASES, Situation
-from .matters import Seen, Tries, failed, what_matters
+from .matters import Seen, Tries, failed, key_of, what_matters
 from .values import EDITS, Edit
 
 # How many situations are drawn: at the smallest case's configuration, for each option varied alone, over the domain.
 NEAR, EACH, WIDE = 16, 10, 20
 # So many of those that fail are tried in the other dtype, and are evidence for the diagnosis.
 RETYPED, EVIDENCE = 3, 8
+# So many values of an option that pass are tried some more.
+MOST_PASSING = 3
 # Small arrays are enough for the diagnosis if so many situations with them fail.
 ENOUGH = 4
 # The sub-cases that are tried: normal numbers, whole numbers, and normal numbers with the drawn edits.
@@ -93,15 +95,26 @@ class Inquest:
         near = self._draw(whole, manner, NEAR)
         seen = [self.situation(s) for s in near]
         failing = [s for s, of in zip(near, seen, strict=True) if failed(of)]
-        varied = {}
-        for name in whole if failing else ():
-            if name not in self.layer.fixed:
-                rest = {n: v for n, v in whole.items() if n != name}
-                drawn = self._draw(rest, manner, EACH)
-                varied[name] = [(self._options(s.config).get(name), self.situation(s)) for s in drawn]
+        varied = {name: self._vary(name, whole, manner) for name in whole if failing and name not in self.layer.fixed}
         other = "float32" if manner.dtype == "float64" else "float64"
         retyped = [self.situation(replace(s, dtype=np.dtype(other))) for s in failing[:RETYPED]]
-        return Tries(whole, seen, varied, other, retyped)
+        return Tries(whole, seen, varied, other, retyped, self._again)
+
+    def _vary(self, name: str, whole: Mapping[str, Any], manner: Manner) -> list[tuple[Any, Seen]]:
+        """One option varied alone, and values with which nothing failed tried some more."""
+        drawn = self._draw({n: v for n, v in whole.items() if n != name}, manner, EACH)
+        tried: list[tuple[Any, Seen]] = [(self._options(s.config).get(name), self.situation(s)) for s in drawn]
+        failing = [key_of(value) for value, seen in tried if failed(seen)]
+        passing = {key_of(v): v for v, _ in tried if key_of(v) not in failing and key_of(v) != key_of(whole[name])}
+        for value in [*passing.values()][:MOST_PASSING]:
+            drawn = self._draw({**whole, name: value}, manner, EACH)
+            tried += [(value, self.situation(s)) for s in drawn]
+        return tried
+
+    def _again(self, one: Observation, name: str, change: Callable[[Array], Array]) -> Observation | None:
+        """A new layer's answer where one input is changed."""
+        inputs = {**one.case.inputs, name: np.asarray(change(one.case.inputs[name]), one.case.dtype)}
+        return next(iter(self.observe(one.case.config, [replace(one.case, inputs=inputs)], plain=one.plain)), None)
 
     def situation(self, situation: Situation, numbers: Sequence[int] = TRIED) -> list[Observation]:
         """What a new layer answers to the sub-cases of a situation, one after the other."""

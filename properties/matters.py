@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 
 from ..oracle.diagnosis import Observation
+from .values import Array
 
 # What is said must be less likely than this to be chance.
 CHANCE = 0.02
 MOST_NAMED = 4
+MOST_TRIED = 8
 
 Seen = Sequence[Observation]  # the sub-cases of one situation
 
@@ -28,7 +30,8 @@ Seen = Sequence[Observation]  # the sub-cases of one situation
 class Tries:
     """What was seen: at one configuration, with each option varied alone (its value beside it), and in another dtype.
 
-    `config` is that configuration, `other_dtype` the name of the other dtype.
+    `config` is that configuration, `other_dtype` the name of the other dtype; `again` asks a new layer about a case
+    that was seen, one input changed.
     """
 
     config: Mapping[str, Any]
@@ -36,6 +39,7 @@ class Tries:
     varied: Mapping[str, Sequence[tuple[Any, Seen]]]
     other_dtype: str
     retyped: Sequence[Seen]
+    again: Callable[[Observation, str, Callable[[Array], Array]], Observation | None]
 
 
 def failed(seen: Seen) -> bool:
@@ -61,7 +65,7 @@ def what_matters(tries: Tries) -> str | None:
         if condition is not None:
             (needed if condition else idle).append(condition or name)
     needed += [c for c in [_shape(near)] if c]
-    where = _values(near)
+    where = _values(tries, near)
     if tries.retyped and all(map(failed, tries.retyped)):
         idle.append("dtype")
     elif _improbable(1 - often, sum(map(telling, tries.retyped))) and not any(map(failed, tries.retyped)):
@@ -85,7 +89,7 @@ def _condition(name: str, base: Any, tried: Sequence[tuple[Any, Seen]], often: f
     failing: dict[Any, None] = {}
     passes: Counter[Any] = Counter()
     for value, seen in [(base, None), *tried]:
-        key = _key(value)
+        key = key_of(value)
         if seen is None or failed(seen):
             failing[key] = None
         elif telling(seen):
@@ -97,7 +101,7 @@ def _condition(name: str, base: Any, tried: Sequence[tuple[Any, Seen]], often: f
     return _separated(name, list(failing), passing)
 
 
-def _key(value: Any) -> Any:
+def key_of(value: Any) -> Any:
     """A number for each axis counts as the largest of them."""
     if isinstance(value, tuple) and value and all(isinstance(v, int) for v in value):
         return max(value)
@@ -155,26 +159,30 @@ def _sizes(one: Observation) -> dict[str, int]:
     return found | {f"{name}.size": a.size for name, a in inputs} | {f"{name}.ndim": a.ndim for name, a in inputs}
 
 
-_VALUES: dict[str, Callable[[np.ndarray[Any, Any]], bool]] = {
-    "holds a zero": lambda a: bool((a == 0).any()),
-    "holds a negative number": lambda a: bool((a < 0).any()),
-    "holds equal values": lambda a: np.unique(a).size < a.size,
+# What an input may hold, and the same input without it.
+_VALUES: dict[str, tuple[Callable[[Array], bool], Callable[[Array], Array]]] = {
+    "holds a zero": (lambda a: bool((a == 0).any()), lambda a: a + np.max(np.abs(a)) / 7),
+    "holds a negative number": (lambda a: bool((a < 0).any()), np.abs),
+    "holds equal values": (
+        lambda a: np.unique(a).size < a.size,
+        lambda a: a + np.linspace(0.01, 0.09, a.size).reshape(a.shape),
+    ),
 }
 
 
-def _values(near: Sequence[Seen]) -> list[str]:
-    """What an input must hold to fail: true of all that fails, untrue of as much as possible of what passes."""
-    every = [one for seen in near if failed(seen) for one in seen if one.wrong or one.want.any()]
+def _values(tries: Tries, near: Sequence[Seen]) -> list[str]:
+    """What an input must hold to fail: all that fails holds it, and passes without it."""
+    every = [one for seen in near if failed(seen) for one in seen if telling([one])]
     failing, passing = ([o for o in every if o.wrong is wrong] for wrong in (True, False))
-    best, words = 0, list[str]()
     for name in every[0].reals:
-        for holds, test in _VALUES.items():
-            if not all(name in o.reals and test(o.reals[name]) for o in failing):
-                continue
-            without = sum(name in o.reals and not test(o.reals[name]) for o in passing)
-            if without > best and _improbable(1 - without / len(every), len(failing)):
-                best, words = without, [f"only where {name} {holds}"]
-    return words
+        for holds, (test, without) in _VALUES.items():
+            if all(name in o.reals and test(o.reals[name]) for o in failing):
+                lacking = sum(name in o.reals and not test(o.reals[name]) for o in passing)
+                if lacking and _improbable(1 - lacking / len(every), len(failing)):
+                    changed = [tries.again(one, name, without) for one in failing[:MOST_TRIED]]
+                    if not any(one is None or one.wrong for one in changed):
+                        return [f"only where {name} {holds}"]
+    return []
 
 
 def _listed(names: Iterable[str], last: str = "and") -> str:
