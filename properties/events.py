@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..oracle.compare import Comparison
+from ..oracle.diagnosis import Diagnosis
 from ..oracle.referee import Verdict
 from ..oracle.vjp import Case
 from .certificate import Certificate, unseen
@@ -51,6 +52,8 @@ class Failure:
     seed: int
     repeatable: bool = True
     after_another: bool = False
+    diagnosis: Diagnosis | None = None
+    matters: str | None = None
 
 
 # The laws that compare every array, whose medians say how accurate a layer is.
@@ -123,6 +126,11 @@ class Result:
     def verdict(self) -> Verdict | None:
         """The referee's verdict on the first broken law that has one."""
         return next((failure.verdict for failure in self.failures if failure.verdict is not None), None)
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """How the layer is wrong: the first diagnosis, in the order of the laws; None where there is none."""
+        return next((f.diagnosis for f in self.failures if f.diagnosis is not None), None)
 
     @property
     def worst(self) -> float:

@@ -51,6 +51,10 @@ def explain_failure(failure: Failure) -> str:
     if failure.verdict is not None:
         lines.append(f"  verdict: {failure.verdict}")
         lines += _jury(failure.verdict)
+    if failure.diagnosis is not None:
+        lines.append(f"  diagnosis: {failure.diagnosis}")
+    if failure.matters is not None:
+        lines.append(f"  matters: {failure.matters}")
     if not failure.repeatable:
         lines.append(
             "  not repeatable: the same case passed when tried again, so the answer depends on earlier calls or chance"
@@ -184,6 +188,9 @@ def _failure_as_dict(failure: Failure) -> dict[str, Any]:
                 for whose, vote in failure.verdict.votes
             ],
         },
+        "diagnosis": failure.diagnosis
+        and {"pattern": failure.diagnosis.pattern.value, "sentence": failure.diagnosis.sentence},
+        "matters": failure.matters,
         "worst": c and {
             "index": list(c.index),
             "got": _plain(c.got),

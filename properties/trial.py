@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from .certificate import Selection
 from .contract import call_arguments
 from .domain import Situation
 from .events import Done, Drawn, Event, Failed, Failure, LawResult
+from .inquest import Finding, Inquest, place_of
 from .laws.agreement import GRADIENTS
 from .laws.law import Bench, Broken, Law, Tally, common_strategy
 from .script import script_source, write_script
@@ -174,10 +176,32 @@ class Trial:
             pass
         assert again.broken is not None
         assert again.place is not None
-        return self._failure(again.law, again.broken, again.place, record.examples, repeatable)
+        assert record.place is not None
+        finding = self._inquire(again.broken, again.place[0], record.place[0])
+        return self._failure(again.law, again.broken, again.place, record.examples, repeatable, finding)
+
+    @cached_property
+    def _findings(self) -> dict[int | str, Finding]:
+        return {}
+
+    def _inquire(self, broken: Broken, smallest: Situation, found: Situation) -> Finding:
+        """How the array that the law names is wrong: several laws may name the same, and there is one answer."""
+        place = place_of(broken.what)
+        if place is None:
+            return Finding()
+        if place not in self._findings:
+            inquest = Inquest(self.layer, place, self.seed)
+            self._findings[place] = inquest.hold(smallest, broken.case, found)
+        return self._findings[place]
 
     def _failure(
-        self, law: Law, broken: Broken, place: tuple[Situation, int], found_after: int, repeatable: bool
+        self,
+        law: Law,
+        broken: Broken,
+        place: tuple[Situation, int],
+        found_after: int,
+        repeatable: bool,
+        finding: Finding,
     ) -> Failure:
         """The finding in its smallest case, with verdict and script."""
         layer, case = self.layer, broken.case
@@ -208,6 +232,8 @@ class Trial:
             seed=self.seed,
             repeatable=repeatable,
             after_another=before is not None,
+            diagnosis=finding.diagnosis,
+            matters=finding.matters,
         )
 
     def _needed_before(self, law: Law, situation: Situation, number: int) -> Case | None:
