@@ -193,7 +193,7 @@ def _output_shapes(contract: Contract, situation: Situation, narrowed: bool) -> 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of choices that the domain makes on purpose
             y, _ = torch_vjp(contract.reference.bind(case.config), case.differentiable)(**case.inputs)
-    except (RuntimeError, ValueError):
+    except (RuntimeError, ValueError, IndexError):
         if narrowed:
             reject()
         raise
