@@ -40,7 +40,7 @@ class ConvTranspose2d:
         # y with the padding that is cut off at the end.
         geometry = zip(sizes, stride, dilation, kernel, extra, strict=True)
         wide = tuple((m - 1) * s + d * (k - 1) + 1 + o for m, s, d, k, o in geometry)
-        inner = (..., *(slice(p, size - p) for p, size in zip(padding, wide, strict=True)))
+        inner: tuple[Any, ...] = (..., *(slice(p, size - p) for p, size in zip(padding, wide, strict=True)))
         columns = filters.swapaxes(-1, -2) @ rows
         y = scatter(columns.reshape(n, n_out, *kernel, *sizes), wide, stride, dilation)[inner]
         if bias is not None:
@@ -119,7 +119,7 @@ class ConvInputGradientCut(impl.Conv2d):
         """The right outputs with the wrong backward."""
         y, right = super().__call__(x, weight, bias)
         kernel, stride, dilation = map(pair, (self.kernel_size, self.stride, self.dilation))
-        cut = []
+        cut: list[Any] = [...]
         for axis, widths in enumerate(self._widths()):
             reach = dilation[axis] * (kernel[axis] - 1) + 1
             unreached = (x.shape[axis - 2] + sum(widths) - reach) % stride[axis]
@@ -127,7 +127,7 @@ class ConvInputGradientCut(impl.Conv2d):
 
         def backward(dy: Array) -> dict[str, Array]:
             grads = right(dy)
-            return grads | {"x": grads["x"][(..., *cut)].copy()}
+            return grads | {"x": grads["x"][tuple(cut)].copy()}
 
         return y, backward
 

@@ -44,7 +44,7 @@ class Gather:
 
     def __call__(self, x: Array, index: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""
-        places = list(np.indices(index.shape, sparse=True))
+        places: list[Array] = list(np.indices(index.shape, sparse=True))
         places[self.dim] = index
 
         def backward(dy: Array) -> dict[str, Array]:
@@ -167,7 +167,7 @@ class Pad:
     def __call__(self, x: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""
         pairs = [(0, 0)] * (x.ndim - len(self.widths) // 2)
-        pairs += [self.widths[n : n + 2] for n in range(len(self.widths) - 2, -1, -2)]
+        pairs += list(zip(self.widths[::2], self.widths[1::2], strict=True))[::-1]
         inner = tuple(slice(before, before + n) for (before, _), n in zip(pairs, x.shape, strict=True))
         return np.pad(x, pairs, constant_values=self.value), lambda dy: {"x": self._inner(x, dy[inner])}
 

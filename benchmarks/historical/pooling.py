@@ -96,7 +96,7 @@ class MaxPoolWithoutDilation(impl.MaxPool2d):
     def __call__(self, x: Array) -> tuple[Any, Any]:
         """Forward and backward agree with each other."""
         answer, _ = super().__call__(x)
-        out = (answer[0] if self.return_indices else answer).shape[-2:]
+        out = np.asarray(answer[0] if self.return_indices else answer).shape[-2:]
         kernel, padding = pair(self.kernel_size), pair(self.padding)
         stride = pair(self.kernel_size if self.stride is None else self.stride)
         reach = [(o - 1) * s + k for o, s, k in zip(out, stride, kernel, strict=True)]

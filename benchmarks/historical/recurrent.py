@@ -51,7 +51,7 @@ class RNN:
 
     def _step(self, from_x: Array, from_h: Array, b: Array, c: Array) -> Array:  # noqa: ARG002
         """The next state; `from_x` has its bias already."""
-        return np.tanh(from_x + from_h + c)
+        return np.asarray(np.tanh(from_x + from_h + c))
 
     def _bias_gradients(self, dbias: Array) -> tuple[Array, Array]:
         """Both biases are added to the same sum, so their gradients are the same."""
@@ -62,7 +62,7 @@ class RNNBiasTwice(RNN):
     """The bias of the input is in the projection of x, and is added again in every step."""
 
     def _step(self, from_x: Array, from_h: Array, b: Array, c: Array) -> Array:
-        return np.tanh(from_x + from_h + b + c)
+        return np.asarray(np.tanh(from_x + from_h + b + c))
 
     def _bias_gradients(self, dbias: Array) -> tuple[Array, Array]:
         return 2 * dbias, dbias

@@ -39,7 +39,7 @@ class Interpolate:
             source = goal * ((n - 1) / (out - 1) if out > 1 else 0.0)
         else:
             source = np.maximum((goal + 0.5) * (n / out) - 0.5, 0)
-        return np.maximum(1 - np.abs(np.minimum(source, n - 1)[:, None] - cells), 0)
+        return np.asarray(np.maximum(1 - np.abs(np.minimum(source, n - 1)[:, None] - cells), 0))
 
     def _backward_matrices(self, sizes: tuple[int, ...]) -> list[Array]:
         return [self._matrix(n, out) for n, out in zip(sizes, self.size, strict=True)]
