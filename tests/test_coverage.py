@@ -10,9 +10,14 @@ import torch
 from hypothesis import strategies as st
 
 from gradjury import impl
+from gradjury.properties import contracts
+from gradjury.properties.adapt import Layer
 from gradjury.properties.check import checks, run_checks
 from gradjury.properties.contract import Contract, Function
+from gradjury.properties.coverage import Recorder
 from gradjury.properties.explain import result_as_dict
+from gradjury.properties.laws import Law
+from gradjury.properties.trial import Trial, quiet
 from gradjury.properties.values import Positive, Real
 
 FEW = 40
@@ -222,3 +227,19 @@ def test_without_being_asked_nothing_is_counted():
     result = run_checks(law)
     assert result.coverage is None
     assert "coverage" not in result_as_dict(result)
+
+
+@pytest.mark.parametrize("name", [name for name in contracts.ALL if hasattr(impl, name)])
+def test_a_hundred_examples_of_our_own_contracts_leave_no_gap_and_no_option_ignored(name):
+    def nothing(bench, case):
+        bench.tally.count(1)
+
+    layer = Layer(getattr(impl, name), contracts.get(name), {}, {})
+    recorder = Recorder(layer)
+    Trial(layer, watch=recorder).run([Law("nothing", "the domain is drawn from", nothing)])
+    with quiet():
+        coverage = recorder.close()
+    assert coverage.gaps == ()
+    assert coverage.ignored == ()
+    for o in coverage.options:
+        assert o.honoured == o.shown
