@@ -1,6 +1,7 @@
 """False alarms: every law over gradjury's own layers, which are right, so that each law found broken is an alarm.
 
-    python benchmarks/false_alarms.py --examples 750 --seeds 0,1,2 -j 2
+    python benchmarks/false_alarms.py --examples 30 --seeds 0,1 --gradcheck 60 -j 2     # 1,860 examples, minutes
+    python benchmarks/false_alarms.py --examples 1100 --seeds 0,1,2 -j 2                # over 100,000, hours
 
 An example is one Hypothesis draw with its eight sets of values: ties, zeros of both signs, equal rows, magnitudes from
 2⁻⁶⁰ to 2³⁰. Laws that draw from the same strategy judge the same examples, which count once. The bound is Clopper and
