@@ -87,7 +87,9 @@ class Inquest:
         wide = [self.situation(s) for s in self._draw({}, manner, WIDE)]
         varied = [seen for tried in tries.varied.values() for _, seen in tried]
         evidence = [seen for tried in (wide, [*tries.near, *varied]) for seen in _some(tried)]
-        return Finding(diagnose([*here, *first, *(one for seen in evidence for one in seen)]), what_matters(tries))
+        return Finding(
+            diagnose([*here, *first, *(one for seen in evidence for one in seen)]), what_matters(tries, wide)
+        )
 
     def _tries(self, config: Mapping[str, Any], manner: Manner) -> Tries:
         """Situations at a configuration, and with each of its options varied alone."""

@@ -52,8 +52,8 @@ def telling(seen: Seen) -> bool:
     return failed(seen) or any(one.want.any() for one in seen)
 
 
-def what_matters(tries: Tries) -> str | None:
-    """One sentence; None where nothing can be said."""
+def what_matters(tries: Tries, elsewhere: Sequence[Seen] = ()) -> str | None:
+    """One sentence; None where nothing can be said. What fails elsewhere can refute what is said of shapes."""
     near = [seen for seen in tries.near if telling(seen)]
     if not any(map(failed, near)):
         return None
@@ -64,7 +64,7 @@ def what_matters(tries: Tries) -> str | None:
         condition = _condition(name, tries.config.get(name), tried, often)
         if condition is not None:
             (needed if condition else idle).append(condition or name)
-    needed += [c for c in [_shape(near)] if c]
+    needed += _shape(near, [seen for seen in elsewhere if failed(seen)])
     where = _values(tries, near)
     if tries.retyped and all(map(failed, tries.retyped)):
         idle.append("dtype")
@@ -134,21 +134,20 @@ def _merged(conditions: list[str], config: Mapping[str, Any]) -> list[str]:
     return conditions
 
 
-def _shape(near: Sequence[Seen]) -> str | None:
+def _shape(near: Sequence[Seen], elsewhere: Sequence[Seen]) -> list[str]:
     """A rank or an axis that is longer in all that fails than in all that passes.
 
     By chance, each of them separates one in C(n, k) ways to choose the k that fail.
     """
-    sizes = [(_sizes(seen[0]), failed(seen)) for seen in near]
-    failing, passing = ([found for found, bad in sizes if bad is wrong] for wrong in (True, False))
-    for name in sizes[0][0] if passing else ():
-        if any(name not in found for found in failing):
-            continue
-        limit = min(found[name] for found in failing) - 1
-        separated = all(found.get(name, 0) <= limit for found in passing)
-        if separated and math.comb(len(sizes), len(failing)) * CHANCE > len(sizes[0][0]):
-            return f"{name} > {limit}"
-    return None
+    failing, passing = ([_sizes(seen[0]) for seen in near if failed(seen) is wrong] for wrong in (True, False))
+    others = [_sizes(seen[0]) for seen in elsewhere]
+    for name in failing[0] if math.comb(len(near), len(failing)) * CHANCE > len(failing[0]) else ():
+        limit = max((found.get(name, 0) for found in passing), default=0)
+        if all(found.get(name, limit) > limit for found in failing) and all(
+            found.get(name, limit + 1) > limit for found in others
+        ):
+            return [f"{name} > {limit}"]
+    return []
 
 
 def _sizes(one: Observation) -> dict[str, int]:
