@@ -25,31 +25,40 @@ Rearrange = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class Layout:
-    """The axes of some inputs, and of the outputs, in another order; `axes` by rank, torch's order to the layer's."""
+    """The axes of some inputs, and of the outputs, in another order; `axes` by rank, torch's order to the layer's.
+
+    Those named in `rotated` are filters whose kernel axes run backwards.
+    """
 
     name: str
     inputs: Mapping[str, Axes]
     outputs: Callable[[int], Axes]
+    rotated: frozenset[str] = frozenset()
 
     def wrap(self, layer: Vjp) -> Vjp:
         """The layer, called and answering in torch's order."""
 
         def wrapped(**inputs: Array) -> tuple[Outputs, Callable[..., Mapping[str, Array]]]:
-            own = {n: a.transpose(self.inputs[n]).copy() if n in self.inputs else a for n, a in inputs.items()}
+            own = {n: self._there(n, a) for n, a in inputs.items()}
             y, backward = layer(**own)
             several = isinstance(y, tuple)
             turned = tuple(self._back(np.asarray(part)) for part in (y if several else (y,)))
 
             def turned_backward(*dy: Array) -> Mapping[str, Array]:
                 gradients = backward(*(part.transpose(self.outputs(part.ndim)).copy() for part in dy))
-                return {
-                    n: np.asarray(g).transpose(np.argsort(self.inputs[n])) if n in self.inputs else g
-                    for n, g in gradients.items()
-                }
+                return {n: self._home(n, np.asarray(g)) for n, g in gradients.items()}
 
             return (turned if several else turned[0]), turned_backward
 
         return wrapped
+
+    def _there(self, name: str, a: Array) -> Array:
+        a = np.flip(a, tuple(range(2, a.ndim))) if name in self.rotated else a
+        return a.transpose(self.inputs[name]).copy() if name in self.inputs else a.copy()
+
+    def _home(self, name: str, g: Array) -> Array:
+        g = g.transpose(np.argsort(self.inputs[name])) if name in self.inputs else g
+        return np.flip(g, tuple(range(2, g.ndim))) if name in self.rotated else g
 
     def _back(self, y: Array) -> Array:
         return y.transpose(np.argsort(self.outputs(y.ndim)))
@@ -59,16 +68,24 @@ def layouts(case: Case) -> Iterator[Layout]:
     """The other orders in which the arrays of this case might be meant, the simple ones first."""
     x = next(iter(case.inputs.values()))
     weights = {n: a.ndim for n, a in case.inputs.items() if a.ndim >= 2 and n.endswith("weight")}
+    filters = frozenset(name for name, rank in weights.items() if rank > 2)
+    if filters:
+        yield Layout("the filter is rotated by 180°, a convolution in the strict sense", {}, same, filters)
     stored = [[None, *_stored(name, rank)] for name, rank in weights.items()]
     for choice in product(*stored):
         parts = {name: part for name, part in zip(weights, choice, strict=True) if part is not None}
         said = [words for _, words in parts.values()]
         inputs = {name: axes for name, (axes, _) in parts.items()}
         if inputs:
-            yield Layout(", ".join(said), inputs, lambda rank: tuple(range(rank)))
+            yield Layout(", ".join(said), inputs, same)
         for words, order in _moved(x.ndim):
             same_rank = {n: order(a.ndim) for n, a in case.inputs.items() if n not in weights and a.ndim == x.ndim}
             yield Layout(", ".join([words, *said]), {**inputs, **same_rank}, _only(x.ndim, order))
+
+
+def same(rank: int) -> Axes:
+    """torch's own order."""
+    return tuple(range(rank))
 
 
 def _stored(name: str, rank: int) -> list[tuple[Axes, str]]:
@@ -98,7 +115,7 @@ def _moved(rank: int) -> list[tuple[str, Callable[[int], Axes]]]:
 
 def _only(rank: int, order: Callable[[int], Axes]) -> Callable[[int], Axes]:
     """The order for outputs of the input's rank; others (a scalar loss) stay as they are."""
-    return lambda r: order(r) if r == rank else tuple(range(r))
+    return lambda r: order(r) if r == rank else same(r)
 
 
 def other_layout(layer: Vjp, torch: Vjp, case: Case) -> str | None:

@@ -9,7 +9,8 @@ from enum import Enum
 import numpy as np
 
 from .budget import ALLOWED, Expected, Reference
-from .conventions import averaged_over, gradient_agrees, multiple, other_layout, output_agrees
+from .compare import compare
+from .conventions import averaged_over, multiple, other_layout, output_agrees
 from .finite import SIGHT, Witness, along, cotangent_vector, gaussian_direction, slope, unit_direction
 from .jurors import (
     Juror,
@@ -34,6 +35,10 @@ OF_THE_LAYER: tuple[Juror, ...] = (finite_differences, taylor, longdouble, compl
 # ... and these torch's. The two that only call torch outvote its forward mode, which believes in the same graph: a
 # forgotten `detach` is in both modes.
 OF_TORCH: tuple[Juror, ...] = (forward_mode, finite_differences, taylor)
+
+
+# Which array of a reference is meant.
+Expect = Callable[[Reference], Expected]
 
 
 class Fault(Enum):
@@ -68,10 +73,9 @@ def judge_output(
     if answer is None:
         return Verdict(Fault.UNDECIDED, "the layer does not answer in float64, so there is no second opinion")
     reference = Reference(torch, exact)
-    agrees_in = _agrees_in(layer, case, lambda a: output_agrees(a, reference, number))
-    if agrees_in:
-        sentence = f"the forward's formula is torch's, it agrees in {agrees_in}; but it loses digits in {case.dtype}"
-        return Verdict(Fault.PRECISION, sentence)
+    lost = _lost(layer, torch, case, lambda a: a.outputs[number], lambda r: r.output(number))
+    if lost:
+        return Verdict(Fault.PRECISION, f"the forward's formula is torch's, but {lost}")
     if scalar is not None and _torch_misses(scalar, exact, answer.outputs[number], reference.output(number), index):
         return Verdict(Fault.TORCH, "the layer's output is the function's exact value, torch's is not")
     convention = other_layout(layer, torch, exact) or multiple(layer, torch, exact, number)
@@ -98,10 +102,9 @@ def judge_gradient(
     if answer is None:
         return Verdict(Fault.UNDECIDED, "the layer does not answer in float64, so there is no second opinion")
     reference = Reference(torch, exact)
-    agrees_in = _agrees_in(layer, case, lambda a: gradient_agrees(a, reference, name))
-    if agrees_in:
-        sentence = f"the gradient's formula is torch's, it agrees in {agrees_in}; but it loses digits in {case.dtype}"
-        return Verdict(Fault.PRECISION, sentence)
+    lost = _lost(layer, torch, case, lambda a: a.gradients[name], lambda r: r.gradient(name))
+    if lost:
+        return Verdict(Fault.PRECISION, f"the gradient's formula is torch's, but {lost}")
     forward_agrees = all(output_agrees(answer, reference, i) for i in range(len(reference.truth.outputs)))
     averaged = averaged_over(answer, reference, exact) if forward_agrees else None
     if averaged is not None:
@@ -189,13 +192,39 @@ def _try(layer: Vjp, case: Case) -> Answer | None:
         return None
 
 
-def _agrees_in(layer: Vjp, case: Case, agrees: Callable[[Answer], bool]) -> str | None:
-    """The higher precision in which the layer agrees with torch; None where it does in none."""
-    for dtype in (np.float64, np.longdouble):
+def _lost(layer: Vjp, torch: Vjp, case: Case, pick: Callable[[Answer], Array], expect: Expect) -> str | None:
+    """How the layer loses what torch has though its formula is torch's; None where that does not explain it.
+
+    It agrees in a higher precision; or it is not finite, and agrees where the inputs are scaled down to 1; or what it
+    answers in float64 is no further off than rounding in float32 may be.
+    """
+    reference = Reference(torch, case.astype(np.float64))
+    for dtype, name in ((np.float64, "float64"), (np.longdouble, "longdouble")):
         higher = _try(layer, case.astype(dtype)) if np.finfo(dtype).eps < np.finfo(case.dtype).eps else None
-        if higher is not None and higher.outputs[0].dtype == dtype and agrees(higher):
-            return np.dtype(dtype).name if dtype is np.float64 else "longdouble"
+        if higher is not None and higher.outputs[0].dtype == dtype and _within(higher, pick, expect(reference)):
+            return f"it loses digits in {case.dtype}: in {name} it agrees"
+    answer, want = _try(layer, case), expect(reference).value
+    if answer is None or pick(answer).shape != want.shape:
+        return None
+    if (np.isfinite(want) & ~np.isfinite(pick(answer))).any():
+        small = case.map(lambda a: a / max(1, np.abs(a).max(initial=0)) if a.dtype.kind == "f" else a)
+        scaled = _try(layer, small)
+        if scaled is not None and _within(scaled, pick, expect(Reference(torch, small))):
+            return "an intermediate number overflows or underflows: on the same inputs scaled down to 1 it agrees"
+        return None
+    if case.dtype != np.float64:
+        return None
+    single = case.astype(np.float32)
+    rounding = expect(Reference(torch, single)).replaced(expect(Reference(torch, single.astype(np.float64))).value)
+    lower = _try(layer, single.astype(np.float64))
+    if lower is not None and _within(lower, pick, rounding):
+        return "it is as far off as rounding in float32 would be, in whatever precision it is asked"
     return None
+
+
+def _within(answer: Answer, pick: Callable[[Answer], Array], expected: Expected) -> bool:
+    got = pick(answer)
+    return got.shape == expected.value.shape and compare(got, expected).agrees
 
 
 def _own_derivative(layer: Vjp, case: Case, answer: Answer) -> Witness | None:

@@ -50,10 +50,15 @@ class Manner:
 
 @dataclass(frozen=True)
 class Finding:
-    """How an array is wrong, and what matters for that; None where it cannot be said."""
+    """How an array is wrong, and what matters for that; None where it cannot be said.
+
+    `typical` is a failing case of plain numbers on axes longer than one: the smallest may be empty, or too small to
+    tell one explanation from another.
+    """
 
     diagnosis: Diagnosis | None = None
     matters: str | None = None
+    typical: Observation | None = None
 
 
 def place_of(what: str) -> int | str | None:
@@ -88,7 +93,9 @@ class Inquest:
         varied = [seen for tried in tries.varied.values() for _, seen in tried]
         evidence = [seen for tried in (wide, [*tries.near, *varied]) for seen in _some(tried)]
         return Finding(
-            diagnose([*here, *first, *(one for seen in evidence for one in seen)]), what_matters(tries, wide)
+            diagnose([*here, *first, *(one for seen in evidence for one in seen)]),
+            what_matters(tries, wide),
+            _typical([*wide, *tries.near, *varied]),
         )
 
     def _tries(self, config: Mapping[str, Any], manner: Manner) -> Tries:
@@ -196,6 +203,22 @@ class Inquest:
         with contextlib.suppress(hypothesis.errors.Unsatisfiable, RuntimeError, ValueError, TypeError, IndexError):
             collect()
         return found
+
+
+def _typical(tried: Sequence[Seen]) -> Observation | None:
+    """The smallest failing observation in float64 whose numbers are plain and whose axes are all longer than one."""
+    shown = [
+        one
+        for seen in tried
+        for one in seen
+        if one.wrong
+        and one.plain
+        and one.case.dtype == np.float64
+        and one.got.shape == one.want.shape
+        and np.isfinite(one.want).all()
+        and min((n for a in one.case.inputs.values() for n in a.shape), default=0) > 1
+    ]
+    return min(shown, key=lambda one: sum(a.size for a in one.case.inputs.values()), default=None)
 
 
 def _some(tried: Sequence[Seen]) -> list[Seen]:

@@ -17,6 +17,8 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity
 
 from ..oracle.autograd import deterministic_torch
+from ..oracle.compare import compare
+from ..oracle.referee import Fault, Verdict
 from ..oracle.vjp import Case, ask
 from .adapt import Layer
 from .certificate import Selection
@@ -236,7 +238,7 @@ class Trial:
             finding=broken.finding,
             case=case,
             comparison=broken.comparison,
-            verdict=broken.verdict() if broken.verdict else None,
+            verdict=self._verdict(broken, finding, after_another=before is not None),
             script=write_script(self.scripts, f"{layer.contract.name}-{layer.name}-{law.name}", source),
             shown=f"{layer.name}({call_arguments(layer.arguments(case.config))})",
             found_after=found_after,
@@ -246,6 +248,26 @@ class Trial:
             diagnosis=finding.diagnosis,
             matters=finding.matters,
         )
+
+    def _verdict(self, broken: Broken, finding: Finding, *, after_another: bool) -> Verdict | None:
+        """The referee's verdict on the smallest case.
+
+        A convention may show only on a case that is not degenerate, and seem to be another on one that is: the typical
+        case decides.
+        """
+        if broken.verdict is None:
+            return None
+        if after_another:
+            fault = Fault.BACKWARD if broken.what.startswith("gradient") else Fault.FORWARD
+            return Verdict(fault, "a new layer answers this case rightly: something is kept from an earlier call")
+        smallest, one = broken.verdict(), finding.typical
+        if one is None or smallest.fault not in (Fault.FORWARD, Fault.CONVENTION):
+            return smallest
+        bench = self._bench(one.case.config)
+        index = compare(one.got, one.expected).index
+        judge = bench.judge_gradient if isinstance(one.place, str) else bench.judge_output
+        typical = judge(one.case, one.place, index)  # type: ignore[arg-type]
+        return typical if Fault.CONVENTION in (smallest.fault, typical.fault) else smallest
 
     def _needed_before(self, law: Law, situation: Situation, number: int) -> Case | None:
         """The earlier sub-case without which a new layer passes the failing one; None where it fails alone."""
