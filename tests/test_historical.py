@@ -10,6 +10,8 @@ from click.testing import CliRunner
 from historical import BUGS, run
 from historical.expression import Expression
 
+import gradjury
+
 DOCUMENT = Path(__file__).parents[1] / "docs" / "historical.md"
 CHEAP = (
     "leaky relu: slope zero",
@@ -69,6 +71,13 @@ def test_the_command_exits_with_one_where_a_bug_is_missed(monkeypatch):
     assert "FALSE ALARM" in done.output
 
     assert CliRunner().invoke(run.main, ["-k", "no such bug"]).exit_code == 2
+
+
+def test_an_output_of_the_wrong_shape_is_a_finding_of_the_forward(tmp_path):
+    (bug,) = [bug for bug in BUGS if bug.name == "conv transpose: output_padding ignored"]
+    with pytest.raises(gradjury.CheckFailed) as caught:
+        gradjury.check_layer(bug.faulty, to=bug.contract, examples=10, scripts=tmp_path)
+    assert "forward" in {failure.law for failure in caught.value.result.failures}
 
 
 def test_an_expression_is_its_own_source():

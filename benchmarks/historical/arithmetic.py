@@ -118,6 +118,8 @@ class Pow:
         return np.asarray(x**self.exponent), lambda dy: {"x": np.asarray(dy * slope)}
 
     def _slope(self, x: Array) -> Array:
+        if self.exponent == 0.5:  # torch takes a root: the inverse of that of -0 is -∞, and (-0)^(-1/2) is ∞
+            return np.asarray(0.5 / np.sqrt(x))
         return np.asarray(self.exponent * x ** (self.exponent - 1))
 
 

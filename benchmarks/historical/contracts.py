@@ -244,9 +244,13 @@ Interpolate = Contract(
     ),
     _interpolate,
 )
+# By its definition: torch.nn.Softplus is infinite where exp overflows below the threshold.
 Softplus = Contract(
     "Softplus",
-    Module(torch.nn.Softplus),
+    Expression(
+        "lambda x, *, beta=1.0, threshold=20.0: "
+        "torch.where(beta * x > threshold, x, torch.logaddexp(beta * x, torch.zeros_like(x)) / beta)"
+    ),
     _with(beta=st.sampled_from((1.0, 0.5, 2.0)), threshold=st.sampled_from((20.0, 1.0, 100.0, 1000.0))),
 )
 ELU = Contract("ELU", Module(torch.nn.ELU), _with(alpha=st.sampled_from((1.0, 0.5, 2.0, 0.0, -0.5))))
@@ -322,11 +326,12 @@ Pow = Contract(
 )
 Matmul = Contract("matmul", Expression("lambda x, other: torch.matmul(x, other)"), _matmul)
 KLDivLoss = Contract("KLDivLoss", Module(torch.nn.KLDivLoss), _kl_div)
+# Spelled out, as above; torch's own form of it loses all digits of a small loss.
 BCEWithLogits = Contract(
     "BCEWithLogits",
     Expression(
-        "lambda x, target, *, reduction='mean': "
-        "torch.nn.functional.binary_cross_entropy_with_logits(x, target, reduction=reduction)"
+        "lambda x, target, *, reduction='mean': (lambda y: y if reduction == 'none' else getattr(y, reduction)())"
+        "(torch.logaddexp(x, torch.zeros_like(x)) - x * target)"
     ),
     _bce_with_logits,
 )

@@ -118,7 +118,10 @@ class LayerNormTwoAxes(LayerNorm):
         g = dy * np.resize(scale, dy.shape[1])
         along = (g * normal).mean(axis=1, keepdims=True)
         dx = r[:samples] * (g - g.mean(axis=1, keepdims=True) - normal * along)
-        return dx, (dy * normal)[:, :width].sum(axis=0), dy[:, :width].sum(axis=0)
+        parts = np.zeros((2, width), dy.dtype)
+        for part, rows in zip(parts, (dy * normal, dy), strict=True):
+            part[: rows.shape[1]] = rows[:, :width].sum(axis=0)
+        return dx, parts[0], parts[1]
 
 
 class LayerNormWeightTwice(LayerNorm):

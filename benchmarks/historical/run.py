@@ -32,8 +32,8 @@ class Outcome:
 
     @property
     def found(self) -> bool:
-        """Whether the faulty version broke a law."""
-        return bool(self.faulty)
+        """Whether the faulty version broke a law; beside a correct one that does so too, that shows nothing."""
+        return bool(self.faulty) and not self.correct
 
     @property
     def after(self) -> int:
