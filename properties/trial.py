@@ -42,6 +42,19 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Break:
+    """The first law that broke, after how many draws, and how."""
+
+    law: str
+    examples: int
+    finding: str
+
+
+class _Enough(BaseException):
+    """Ends a search at once: Hypothesis would draw the failing example again, this it lets pass."""
+
+
+@dataclass(frozen=True)
 class Trial:
     """A layer on trial; the same seed draws the same examples."""
 
@@ -52,18 +65,32 @@ class Trial:
     emit: Emit = lambda event: None  # noqa: ARG005
 
     def run(self, laws: list[Law]) -> list[LawResult]:
-        """Try the laws, in groups that draw from the same strategy and share the draws and the oracle's answers."""
-        groups: dict[Any, list[Law]] = {}
-        for law in laws:
-            groups.setdefault(law.strategy, []).append(law)
+        """Try the laws and shrink what breaks."""
         results = {}
         with _quiet():
-            for group in groups.values():
+            for group in _groups(laws):
                 records = [Record(law) for law in group]
                 self._search(records, shrink=False)
                 for record in records:
                     results[record.law.name] = self._close(record)
         return [results[law.name] for law in laws]
+
+    def first_break(self, laws: list[Law]) -> Break | None:
+        """Try the laws until the first one breaks, without shrinking; an exception outside the laws breaks one too."""
+        drawn = 0
+        with _quiet():
+            for group in _groups(laws):
+                records = [Record(law) for law in group]
+                try:
+                    self._search(records, shrink=False, stop=True)
+                except _Enough as enough:
+                    drawn += records[0].examples
+                    broken = next((record for record in records if record.broken is not None), None)
+                    if broken is None:
+                        return Break("building", drawn, str(enough))
+                    return Break(broken.law.name, drawn, str(broken.broken))
+                drawn += records[0].examples
+        return None
 
     def _close(self, record: Record) -> LawResult:
         failure = None
@@ -87,8 +114,11 @@ class Trial:
         self.emit(Done(result))
         return result
 
-    def _search(self, records: list[Record], *, shrink: bool) -> None:
-        """Draw examples and judge them; a broken law is not tried further, or raises for Hypothesis to shrink."""
+    def _search(self, records: list[Record], *, shrink: bool, stop: bool = False) -> None:
+        """Draw examples and judge them; a broken law is not tried further, or raises for Hypothesis to shrink.
+
+        With `stop`, the first draw that breaks a law is the last.
+        """
         phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
         settings = hypothesis.settings(
             max_examples=self.examples,
@@ -106,7 +136,12 @@ class Trial:
         @settings
         @hypothesis.given(records[0].law.strategy(self.layer.contract, self.layer.fixed))
         def judged(situation: Situation) -> None:
-            self._judge(records, situation, shrink)
+            try:
+                self._judge(records, situation, shrink or stop)
+            except Exception as error:
+                if not stop:
+                    raise
+                raise _Enough(f"it raised {type(error).__name__}: {error}") from error
 
         try:
             judged()
@@ -117,10 +152,10 @@ class Trial:
             ) from error
 
     def _judge(self, records: list[Record], situation: Situation, shrink: bool) -> None:
-        bench = self._bench(situation.config)
         trying = [record for record in records if record.broken is None or shrink]
         for record in trying:
             record.examples += 1
+        bench = self._bench(situation.config)
         for number, case in enumerate(situation.cases()):
             for record in trying:
                 if record.broken is None or shrink:
@@ -212,6 +247,14 @@ class Trial:
         except Broken:
             return True
         return False
+
+
+def _groups(laws: list[Law]) -> list[list[Law]]:
+    """The laws that draw from the same strategy, together: they share the draws and the oracle's answers."""
+    groups: dict[Any, list[Law]] = {}
+    for law in laws:
+        groups.setdefault(law.strategy, []).append(law)
+    return list(groups.values())
 
 
 @contextlib.contextmanager
