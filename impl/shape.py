@@ -14,7 +14,7 @@ class Flatten:
     """y = x with the axes start_dim … end_dim (inclusive) gathered into one.
 
     Shapes: x any, y (*before, product of the gathered axes, *after); rank 0 becomes (1,).
-    Gradient: dx = dy in x's shape.
+    Gradient: dx = dy in x's shape. As in torch, y and dx are views of x and dy where those are contiguous.
 
     Raises IndexError where an axis does not exist, ValueError where start_dim comes after end_dim.
 
@@ -34,6 +34,6 @@ class Flatten:
         shape = (*x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :])
 
         def backward(dy: Array) -> Gradients:
-            return {"x": _check.cotangent("Flatten", dy, shape).reshape(x.shape).copy()}
+            return {"x": _check.cotangent("Flatten", dy, shape).reshape(x.shape)}
 
-        return x.reshape(shape).copy(), backward
+        return x.reshape(shape), backward

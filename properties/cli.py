@@ -1,12 +1,13 @@
-"""The command line: `gradjury check`. Exit status 0: all laws hold; 1: one is broken; 2: it could not run."""
+"""The command line: `gradjury check`, and `gradjury mutate` from its own file.
+
+Exit status of a check 0: all laws hold; 1: one is broken; 2: it could not run.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from rich.console import Console
 from .board import Board, show_coverage, summary
 from .events import Result
 from .explain import result_as_dict
+from .files import write_json
+from .mutation.command import mutate
 from .pool import try_all
 from .targets import Target, TargetError, own_layers, parse_fixed, parse_target
 from .trial import EXAMPLES, SCRIPTS
@@ -25,6 +28,9 @@ from .trial import EXAMPLES, SCRIPTS
 @click.version_option(package_name="gradjury")
 def main() -> None:
     """Put hand-written backward passes on trial."""
+
+
+main.add_command(mutate)
 
 
 @main.command()
@@ -103,17 +109,13 @@ def check(
 
 
 def _write_json(file: Path, results: list[Result], examples: int, seed: int) -> None:
-    """Whole or not at all: a run that is killed leaves no half a file."""
     data = {
-        "gradjury": version("gradjury"),
         "seed": seed,
         "examples": examples,
         "passed": all(result.passed for result in results),
         "layers": [result_as_dict(result) for result in results],
     }
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(file)
+    write_json(file, data)
 
 
 if __name__ == "__main__":

@@ -56,8 +56,10 @@ class Draft:
         return self(st.sampled_from(((1,), (2,), (3,), (), (4,), (2,), (0,))))
 
     def shape(self, least: int = 0, most: int = 4) -> Shape:
-        """A shape of `least` to `most` axes; now and then an axis is empty or long."""
-        return tuple(self(st.lists(LENGTHS, min_size=least, max_size=most)))
+        """A shape of `least` to `most` axes, seldom the least; now and then an axis is empty or long."""
+        # A list of free length would mostly be short, and then there is little to tell axes apart by.
+        rank = self(st.sampled_from((least, *(2 * [*range(least + 1, most + 1)]))))
+        return tuple(self(LENGTHS) for _ in range(rank))
 
 
 Domain = Callable[[Draft], dict[str, Spec]]

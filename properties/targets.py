@@ -44,7 +44,7 @@ class Target:
         """Import the layer and answer its checks that match the keyword; TargetError where that is impossible."""
         try:
             found = checks(
-                self._load(),
+                self.load(),
                 to=self.contract,
                 strict=self.strict,
                 examples=self.examples,
@@ -56,7 +56,8 @@ class Target:
         except (TypeError, ValueError) as error:
             raise TargetError(str(error)) from error
 
-    def _load(self) -> Any:
+    def load(self) -> Any:
+        """Import the layer; TargetError where that is impossible."""
         if str(Path.cwd()) not in sys.path:
             sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
         try:

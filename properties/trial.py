@@ -107,12 +107,24 @@ class Trial:
 
     def _search(self, records: list[Record], *, shrink: bool) -> None:
         """Draw examples and judge them; a broken law is not tried further, or raises for Hypothesis to shrink."""
-        for start in range(0, self.examples, FRESH):
-            self._draw(records, start, min(FRESH, self.examples - start), shrink)
-
-    def _draw(self, records: list[Record], start: int, examples: int, shrink: bool) -> None:
-        """One run of Hypothesis, with a seed of its own."""
         phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
+        self._draw(records[0].law, phases, lambda situation: self._judge(records, situation, shrink))
+
+    def draws(self, law: Law) -> list[Situation]:
+        """What a law is tried on, in order, without trying it."""
+        found: list[Situation] = []
+        self._draw(law, (Phase.generate,), found.append)
+        return found
+
+    def _draw(self, law: Law, phases: tuple[Phase, ...], each: Callable[[Situation], None]) -> None:
+        """All examples, in runs of FRESH."""
+        for start in range(0, self.examples, FRESH):
+            self._draw_some(law, phases, each, start, min(FRESH, self.examples - start))
+
+    def _draw_some(
+        self, law: Law, phases: tuple[Phase, ...], each: Callable[[Situation], None], start: int, examples: int
+    ) -> None:
+        """One run of Hypothesis, with a seed of its own."""
         settings = hypothesis.settings(
             max_examples=examples,
             database=None,
@@ -127,9 +139,9 @@ class Trial:
 
         @hypothesis.seed(f"{self.seed}-{start}")
         @settings
-        @hypothesis.given(records[0].law.strategy(self.layer.contract, self.layer.fixed))
+        @hypothesis.given(law.strategy(self.layer.contract, self.layer.fixed))
         def judged(situation: Situation) -> None:
-            self._judge(records, situation, shrink)
+            each(situation)
 
         try:
             judged()

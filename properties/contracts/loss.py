@@ -37,7 +37,7 @@ def _cross_entropy(d: Draft) -> dict[str, Spec]:
     else:
         ignored = d.option("ignore_index", st.sampled_from((-100, -1, 0, classes - 1, classes)))
         specs["target"] = Index((*batch, *spatial), classes, ignored if kind == "ignored" else None)
-    if d(st.sampled_from((False, False, True))):
+    if d(st.booleans()):
         specs["weight"] = Positive((classes,))
     return specs
 

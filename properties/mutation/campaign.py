@@ -1,0 +1,224 @@
+"""A campaign: every mutant of some layers on trial, and what became of each."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from types import FrameType
+from typing import Any, Literal
+
+from ..targets import Target, TargetError
+from ..trial import Trial
+from .crew import Crew, Died, Job, TimedOut
+from .mutants import Mutant, mutants_of
+from .planting import planted
+from .rehearsal import Break, Rehearsal
+
+State = Literal["killed", "survived", "equivalent", "timed out"]
+# A mutant may take this many times as long as the layer without a fault, and this many seconds on top, before it counts
+# as one that never ends.
+PATIENCE, GRACE = 20, 60.0
+# The rate of killed mutants below which a campaign fails, in per cent.
+ENOUGH = 99.0
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of a mutant: the law that killed it, how and after how many draws; or why it is still there."""
+
+    mutant: Mutant
+    state: State
+    law: str = ""
+    examples: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All mutants of one layer. `stale`: declared equivalents that were killed or do not exist."""
+
+    layer: str
+    fates: tuple[Fate, ...]
+    stale: tuple[str, ...] = ()
+
+    def count(self, state: State) -> int:
+        """How many mutants ended so."""
+        return sum(fate.state == state for fate in self.fates)
+
+    @property
+    def survivors(self) -> list[Fate]:
+        """The mutants that no law noticed and nobody has explained."""
+        return [fate for fate in self.fates if fate.state == "survived"]
+
+    @property
+    def rate(self) -> float:
+        """The killed (those that never ended among them) in per cent of the mutants that are not equivalent."""
+        judged = len(self.fates) - self.count("equivalent")
+        return 100.0 * (judged - self.count("survived")) / judged if judged else 100.0
+
+    @property
+    def median(self) -> float:
+        """How many draws it took to kill half of the killed."""
+        return statistics.median([fate.examples for fate in self.fates if fate.state == "killed"] or [0])
+
+    @property
+    def raised(self) -> int:
+        """How many of the killed only raised: the faults that anyone would have noticed."""
+        return sum(fate.state == "killed" and "raised" in fate.reason for fate in self.fates)
+
+    @property
+    def passed(self) -> bool:
+        """Whether enough was killed, and every declaration still holds."""
+        return self.rate >= ENOUGH and not self.stale
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The layer without a fault: its mutants, how long its trial took, and which lines of its files that ran."""
+
+    mutants: list[Mutant]
+    seconds: float
+    lines: dict[str, set[int]]
+    broken: Break | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step of a campaign, for whoever shows it: the layer's number, how many mutants it has, one's fate."""
+
+    layer: int
+    mutants: int
+    fate: Fate | None = None
+
+
+def campaign(
+    targets: Sequence[Target],
+    jobs: int = 1,
+    declared: Mapping[str, Mapping[str, str]] | None = None,
+    emit: Callable[[Progress], None] = lambda progress: None,  # noqa: ARG005
+    limit: float | None = None,
+) -> list[Findings]:
+    """Try every mutant of every target, `jobs` at a time.
+
+    `declared`: for each layer's name, reasons by the ids of mutants that no trial can tell from the original.
+    `limit`: how many seconds a mutant is given; by default PATIENCE times the trial of the original, and GRACE.
+
+    Raises TargetError where a layer cannot be loaded, has no source, or breaks a law without any fault.
+    """
+    with Crew(jobs) as crew:
+        baselines = _baselines(crew, targets)
+        for number, baseline in enumerate(baselines):
+            emit(Progress(number, len(baseline.mutants)))
+        tried = [(n, mutant) for n, baseline in enumerate(baselines) for mutant in baseline.mutants if not mutant.same]
+        limits = [PATIENCE * baseline.seconds + GRACE if limit is None else limit for baseline in baselines]
+        work = [Job(try_mutant, (targets[n], mutant), limits[n]) for n, mutant in tried]
+        results: dict[tuple[int, str], Fate] = {}
+        for done, result in crew.run(work):
+            n, mutant = tried[done]
+            reasons = (declared or {}).get(targets[n].attribute, {})
+            fate = _fate(mutant, result, baselines[n].lines, reasons.get(mutant.id))
+            results[n, mutant.id] = fate
+            emit(Progress(n, len(baselines[n].mutants), fate))
+    found = []
+    for n, (target, baseline) in enumerate(zip(targets, baselines, strict=True)):
+        reasons = (declared or {}).get(target.attribute, {})
+        fates = [
+            Fate(mutant, "equivalent", reason="it compiles to the same code") if mutant.same else results[n, mutant.id]
+            for mutant in baseline.mutants
+        ]
+        alive = {fate.mutant.id for fate in fates if fate.state == "equivalent"}
+        stale = tuple(name for name in reasons if name not in alive)
+        found.append(Findings(target.attribute, tuple(fates), stale))
+    return found
+
+
+def _baselines(crew: Crew, targets: Sequence[Target]) -> list[Baseline]:
+    found: dict[int, Baseline] = {}
+    for number, result in crew.run([Job(examine, (target,)) for target in targets]):
+        name = f"{targets[number].module}:{targets[number].attribute}"
+        if isinstance(result, str):
+            raise TargetError(f"{name}: {result}")
+        if isinstance(result, Died):
+            raise TargetError(f"{name}: the process died (exit code {result.exit_code}) before any fault was planted")
+        if result.broken is not None:
+            law, finding = result.broken.law, result.broken.finding
+            raise TargetError(f"{name} breaks the law {law} without any fault planted: {finding}; first mend that")
+        found[number] = result
+    return [found[number] for number in range(len(targets))]
+
+
+def _fate(mutant: Mutant, result: Any, lines: Mapping[str, set[int]], declared: str | None) -> Fate:
+    if isinstance(result, Died):
+        return Fate(mutant, "killed", "process", 0, f"the process died, exit code {result.exit_code}")
+    if isinstance(result, TimedOut):
+        return Fate(mutant, "timed out", reason=f"still running after {result.seconds:.0f} s")
+    if isinstance(result, Break):
+        return Fate(mutant, "killed", result.law, result.examples, result.finding)
+    first, last = mutant.lines
+    if not mutant.at_import and not lines[mutant.file] & set(range(first, last + 1)):
+        return Fate(mutant, "survived", reason="never executed: no drawn case comes here")
+    if declared is not None:
+        return Fate(mutant, "equivalent", reason=declared)
+    return Fate(mutant, "survived")
+
+
+def examine(target: Target) -> Baseline | str:
+    """In a worker: the layer without a fault on trial, its lines watched; or why that is impossible."""
+    started = time.perf_counter()
+    try:
+        rehearsal = rehearsal_of(target)
+        mutants = mutants_of(target.load())
+    except (TargetError, ValueError) as error:
+        return str(error)
+    lines: dict[str, set[int]] = {mutant.file: set() for mutant in mutants}
+    with _watched(lines):
+        broken = rehearsal.first_break(rehearsal.layer)
+    return Baseline(mutants, time.perf_counter() - started, lines, broken)
+
+
+def try_mutant(target: Target, mutant: Mutant) -> Break | None:
+    """In a worker: the layer with a fault on trial."""
+    rehearsal = rehearsal_of(target)
+    with planted(mutant):
+        try:
+            source = target.load()
+        except TargetError as error:
+            return Break("import", 0, f"it raised: {error}")
+        return rehearsal.first_break(replace(rehearsal.layer, source=source))
+
+
+@lru_cache(maxsize=1)
+def rehearsal_of(target: Target) -> Rehearsal:
+    """The draws of a target's trial; a worker keeps those of the layer that it works at."""
+    checks = target.checks()
+    first = checks[0]
+    return Rehearsal(Trial(first.layer, first.examples, first.seed), [check.law for check in checks])
+
+
+@contextmanager
+def _watched(lines: dict[str, set[int]]) -> Iterator[None]:
+    """Note the lines of these files that run."""
+
+    def called(frame: FrameType, event: str, argument: Any) -> Any:  # noqa: ARG001
+        seen = lines.get(frame.f_code.co_filename)
+        if seen is None:
+            return None
+
+        def stepped(frame: FrameType, event: str, argument: Any) -> Any:  # noqa: ARG001
+            seen.add(frame.f_lineno)
+            return stepped
+
+        seen.add(frame.f_lineno)
+        return stepped
+
+    before = sys.gettrace()
+    sys.settrace(called)
+    try:
+        yield
+    finally:
+        sys.settrace(before)

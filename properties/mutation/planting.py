@@ -1,0 +1,103 @@
+"""Importing a layer with a fault in one of its modules; nothing is written to any file."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import marshal
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from pathlib import Path
+from typing import Any
+
+from .mutants import Mutant
+
+
+class _Loader(SourceFileLoader):
+    """Loads a module's mutated code in place of what its file says."""
+
+    def __init__(self, name: str, path: str, code: types.CodeType) -> None:
+        super().__init__(name, path)
+        self._code = code
+
+    def get_code(self, fullname: str) -> types.CodeType:  # noqa: ARG002
+        """The mutated code."""
+        return self._code
+
+
+class _Finder:
+    """Finds the mutated module before anything else finds the original."""
+
+    def __init__(self, mutant: Mutant, original: ModuleSpec) -> None:
+        self._mutant, self._original = mutant, original
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:  # noqa: ARG002
+        """The mutated module's spec, None for others."""
+        if name != self._mutant.module:
+            return None
+        loader = _Loader(name, self._mutant.file, marshal.loads(self._mutant.code))
+        places = self._original.submodule_search_locations
+        return importlib.util.spec_from_file_location(
+            name, self._mutant.file, loader=loader, submodule_search_locations=None if places is None else [*places]
+        )
+
+
+@contextmanager
+def planted(mutant: Mutant) -> Iterator[None]:
+    """While active, importing gives the mutated module, and every module of the package that imports it anew."""
+    original = sys.modules[mutant.module].__spec__
+    assert original is not None
+    finder = _Finder(mutant, original)
+    kept = {name: sys.modules.pop(name) for name in importers(mutant.module)}
+    attributes = {name: _take_attribute(name) for name in kept}
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        sys.modules.update(kept)
+        for name, held in attributes.items():
+            parent, _, leaf = name.rpartition(".")
+            if held is not None:
+                setattr(sys.modules[parent], leaf, held)
+
+
+def _take_attribute(name: str) -> Any:
+    """Packages keep their submodules as attributes, where `from . import` would find the original."""
+    parent, _, leaf = name.rpartition(".")
+    module = sys.modules.get(parent)
+    return None if module is None else vars(module).pop(leaf, None)
+
+
+def importers(name: str) -> list[str]:
+    """The module itself and those loaded modules of its top-level package that import it, directly or not."""
+    package = name.partition(".")[0]
+    loaded = {n: m for n, m in sys.modules.items() if n.partition(".")[0] == package}
+    imports = {
+        n: _imports(m.__package__ or n, file) for n, m in loaded.items() if (file := getattr(m, "__file__", None))
+    }
+    found = {name}
+    while more := {n for n, needed in imports.items() if n not in found and needed & found}:
+        found |= more
+    return [n for n in loaded if n in found]
+
+
+@lru_cache(maxsize=4096)
+def _imports(package_name: str, file: str) -> frozenset[str]:
+    """What a module imports, relative names spelled out; empty where there is no source."""
+    if not file.endswith(".py"):
+        return frozenset()
+    package = package_name.split(".")
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(Path(file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            found |= {source} | {f"{source}.{alias.name}" for alias in node.names}
+    return frozenset(found)
