@@ -122,17 +122,14 @@ class CrossEntropyLoss:
         _check.shape(name, "target (class probabilities)", target, x.shape)
         if self.ignore_index >= 0:
             raise ValueError(f"{name}: ignore_index={self.ignore_index} needs class indices, got probabilities")
-        q = target if smooth == 0 else target * (1 - smooth) + smooth / x.shape[axis]
+        q = target * (1 - smooth) + smooth / x.shape[axis]
         losses = -(q * scale * logp).sum(axis=axis)
         y = _reduce(losses, self.reduction)
 
         def backward(dy: Array) -> Gradients:
             dy = _check.cotangent(name, dy, y.shape)
             d = np.expand_dims(_spread(dy, self.reduction, losses.shape), axis) * scale
-            dtarget = -d * logp
-            if smooth:
-                dtarget = dtarget * (1 - smooth)
-            return {"x": log_softmax_backward(-d * q, logp, axis), "target": dtarget}
+            return {"x": log_softmax_backward(-d * q, logp, axis), "target": -d * logp * (1 - smooth)}
 
         return y, backward
 

@@ -48,17 +48,15 @@ class Softmax:
         """y and its backward pass."""
         (x,) = _check.real("Softmax", x=x)
         axis = _axis("Softmax", self.dim, x.ndim)
-        rows = np.atleast_1d(x)
         with np.errstate(invalid="ignore"):  # ∞ - ∞ is NaN here, as in torch
-            e = np.exp(rows - rows.max(axis=axis, keepdims=True, initial=-np.inf))
-        y = e / e.sum(axis=axis, keepdims=True)
+            e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf))
+        y = np.asarray(e / e.sum(axis=axis, keepdims=True))
 
         def backward(dy: Array) -> Gradients:
-            dy = np.atleast_1d(_check.cotangent("Softmax", dy, x.shape))
-            dx = y * (dy - (dy * y).sum(axis=axis, keepdims=True))
-            return {"x": dx.reshape(x.shape)}
+            dy = _check.cotangent("Softmax", dy, x.shape)
+            return {"x": np.asarray(y * (dy - (dy * y).sum(axis=axis, keepdims=True)))}
 
-        return y.reshape(x.shape), backward
+        return y, backward
 
 
 @dataclass(frozen=True)
@@ -79,10 +77,10 @@ class LogSoftmax:
         """y and its backward pass."""
         (x,) = _check.real("LogSoftmax", x=x)
         axis = _axis("LogSoftmax", self.dim, x.ndim)
-        y = log_softmax(np.atleast_1d(x), axis)
+        y = log_softmax(x, axis)
 
         def backward(dy: Array) -> Gradients:
-            dy = np.atleast_1d(_check.cotangent("LogSoftmax", dy, x.shape))
-            return {"x": log_softmax_backward(dy, y, axis).reshape(x.shape)}
+            dy = _check.cotangent("LogSoftmax", dy, x.shape)
+            return {"x": log_softmax_backward(dy, y, axis)}
 
-        return y.reshape(x.shape), backward
+        return y, backward
