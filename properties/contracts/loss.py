@@ -29,14 +29,14 @@ def _cross_entropy(d: Draft) -> dict[str, Spec]:
     spatial = d.shape(most=2) if batch else ()
     x = (*batch, classes, *spatial)
     specs: dict[str, Spec] = {"x": Real(x)}
-    kind = d(st.sampled_from(("indices", "ignored", "probabilities", "ignored", "ignored")))
+    kind = d(st.sampled_from(("indices", "ignored", "probabilities", "ignored", "ignored", "probabilities")))
     if kind == "probabilities":
         d.option("ignore_index", st.just(-100))
         specs["target"] = Probabilities(x, axis=len(batch))
     else:
         ignored = d.option("ignore_index", st.sampled_from((-100, -1, 0, classes - 1, classes)))
         specs["target"] = Index((*batch, *spatial), classes, ignored if kind == "ignored" else None)
-    if d(st.sampled_from((False, False, True))):
+    if d(st.booleans()):
         specs["weight"] = Positive((classes,))
     return specs
 
