@@ -42,19 +42,6 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Break:
-    """The first law that broke, after how many draws, and how."""
-
-    law: str
-    examples: int
-    finding: str
-
-
-class _Enough(BaseException):
-    """Ends a search at once: Hypothesis would draw the failing example again, this it lets pass."""
-
-
-@dataclass(frozen=True)
 class Trial:
     """A layer on trial; the same seed draws the same examples."""
 
@@ -65,32 +52,18 @@ class Trial:
     emit: Emit = lambda event: None  # noqa: ARG005
 
     def run(self, laws: list[Law]) -> list[LawResult]:
-        """Try the laws and shrink what breaks."""
+        """Try the laws, in groups that draw from the same strategy and share the draws and the oracle's answers."""
+        groups: dict[Any, list[Law]] = {}
+        for law in laws:
+            groups.setdefault(law.strategy, []).append(law)
         results = {}
-        with _quiet():
-            for group in _groups(laws):
+        with quiet():
+            for group in groups.values():
                 records = [Record(law) for law in group]
                 self._search(records, shrink=False)
                 for record in records:
                     results[record.law.name] = self._close(record)
         return [results[law.name] for law in laws]
-
-    def first_break(self, laws: list[Law]) -> Break | None:
-        """Try the laws until the first one breaks, without shrinking; an exception outside the laws breaks one too."""
-        drawn = 0
-        with _quiet():
-            for group in _groups(laws):
-                records = [Record(law) for law in group]
-                try:
-                    self._search(records, shrink=False, stop=True)
-                except _Enough as enough:
-                    drawn += records[0].examples
-                    broken = next((record for record in records if record.broken is not None), None)
-                    if broken is None:
-                        return Break("building", drawn, str(enough))
-                    return Break(broken.law.name, drawn, str(broken.broken))
-                drawn += records[0].examples
-        return None
 
     def _close(self, record: Record) -> LawResult:
         failure = None
@@ -114,12 +87,18 @@ class Trial:
         self.emit(Done(result))
         return result
 
-    def _search(self, records: list[Record], *, shrink: bool, stop: bool = False) -> None:
-        """Draw examples and judge them; a broken law is not tried further, or raises for Hypothesis to shrink.
-
-        With `stop`, the first draw that breaks a law is the last.
-        """
+    def _search(self, records: list[Record], *, shrink: bool) -> None:
+        """Draw examples and judge them; a broken law is not tried further, or raises for Hypothesis to shrink."""
         phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
+        self._draw(records[0].law, phases, lambda situation: self._judge(records, situation, shrink))
+
+    def draws(self, law: Law) -> list[Situation]:
+        """What a law is tried on, in order, without trying it."""
+        found: list[Situation] = []
+        self._draw(law, (Phase.generate,), found.append)
+        return found
+
+    def _draw(self, law: Law, phases: tuple[Phase, ...], each: Callable[[Situation], None]) -> None:
         settings = hypothesis.settings(
             max_examples=self.examples,
             database=None,
@@ -134,14 +113,9 @@ class Trial:
 
         @hypothesis.seed(self.seed)
         @settings
-        @hypothesis.given(records[0].law.strategy(self.layer.contract, self.layer.fixed))
+        @hypothesis.given(law.strategy(self.layer.contract, self.layer.fixed))
         def judged(situation: Situation) -> None:
-            try:
-                self._judge(records, situation, shrink or stop)
-            except Exception as error:
-                if not stop:
-                    raise
-                raise _Enough(f"it raised {type(error).__name__}: {error}") from error
+            each(situation)
 
         try:
             judged()
@@ -152,10 +126,10 @@ class Trial:
             ) from error
 
     def _judge(self, records: list[Record], situation: Situation, shrink: bool) -> None:
+        bench = self._bench(situation.config)
         trying = [record for record in records if record.broken is None or shrink]
         for record in trying:
             record.examples += 1
-        bench = self._bench(situation.config)
         for number, case in enumerate(situation.cases()):
             for record in trying:
                 if record.broken is None or shrink:
@@ -249,16 +223,8 @@ class Trial:
         return False
 
 
-def _groups(laws: list[Law]) -> list[list[Law]]:
-    """The laws that draw from the same strategy, together: they share the draws and the oracle's answers."""
-    groups: dict[Any, list[Law]] = {}
-    for law in laws:
-        groups.setdefault(law.strategy, []).append(law)
-    return list(groups.values())
-
-
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """torch set up for the oracle's work; what a layer warns about meanwhile is its own affair."""
     with deterministic_torch(), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")

@@ -175,8 +175,10 @@ def _statement(place: Place) -> Iterator[ast.AST]:
         yield ast.Pass()
     if isinstance(node, ast.Assign) and len(node.targets) == 1:
         target = node.targets[0]
-        if isinstance(node.value, ast.Call) and place.scope.own(node.value) is not None:
-            return  # a helper that may only check and convert; where it computes, it is dropped as such
+        if isinstance(node.value, ast.Call) and (
+            place.scope.own(node.value) is not None or called(node.value) in ("asarray", "array")
+        ):
+            return  # a conversion, or a helper that may only check and convert; one that computes is dropped as such
         updates = isinstance(target, ast.Name) and any(
             isinstance(n, ast.Name) and n.id == target.id for n in ast.walk(node.value)
         )

@@ -7,15 +7,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import FrameType
 from typing import Any, Literal
 
 from ..targets import Target, TargetError
-from ..trial import Break, Trial
+from ..trial import Trial
 from .crew import Crew, Died, Job, TimedOut
 from .mutants import Mutant, mutants_of
 from .planting import planted
+from .rehearsal import Break, Rehearsal
 
 State = Literal["killed", "survived", "equivalent", "timed out"]
 # A mutant may take this many times as long as the layer without a fault, and this many seconds on top, before it counts
@@ -87,7 +89,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Progress:
-    """One step of a campaign, for whoever shows it: the layer's number, how many mutants it has, one's fate."""
+    """One step of a campaign, for whoever shows it: the layer's number, how many mutants are tried, one's fate."""
 
     layer: int
     mutants: int
@@ -99,28 +101,30 @@ def campaign(
     jobs: int = 1,
     declared: Mapping[str, Mapping[str, str]] | None = None,
     emit: Callable[[Progress], None] = lambda progress: None,  # noqa: ARG005
-    grace: float = GRACE,
+    limit: float | None = None,
 ) -> list[Findings]:
     """Try every mutant of every target, `jobs` at a time.
 
     `declared`: for each layer's name, reasons by the ids of mutants that no trial can tell from the original.
-    `grace`: how many seconds a mutant is given on top of PATIENCE times the trial of the original.
+    `limit`: how many seconds a mutant is given; by default PATIENCE times the trial of the original, and GRACE.
 
     Raises TargetError where a layer cannot be loaded, has no source, or breaks a law without any fault.
     """
     with Crew(jobs) as crew:
         baselines = _baselines(crew, targets)
-        for number, baseline in enumerate(baselines):
-            emit(Progress(number, len(baseline.mutants)))
+        counts = [sum(not mutant.same for mutant in baseline.mutants) for baseline in baselines]
+        for number in range(len(baselines)):
+            emit(Progress(number, counts[number]))
         tried = [(n, mutant) for n, baseline in enumerate(baselines) for mutant in baseline.mutants if not mutant.same]
-        work = [Job(try_mutant, (targets[n], mutant), PATIENCE * baselines[n].seconds + grace) for n, mutant in tried]
+        limits = [PATIENCE * baseline.seconds + GRACE if limit is None else limit for baseline in baselines]
+        work = [Job(try_mutant, (targets[n], mutant), limits[n]) for n, mutant in tried]
         results: dict[tuple[int, str], Fate] = {}
         for done, result in crew.run(work):
             n, mutant = tried[done]
             reasons = (declared or {}).get(targets[n].attribute, {})
             fate = _fate(mutant, result, baselines[n].lines, reasons.get(mutant.id))
             results[n, mutant.id] = fate
-            emit(Progress(n, len(baselines[n].mutants), fate))
+            emit(Progress(n, counts[n], fate))
     found = []
     for n, (target, baseline) in enumerate(zip(targets, baselines, strict=True)):
         reasons = (declared or {}).get(target.attribute, {})
@@ -166,30 +170,35 @@ def _fate(mutant: Mutant, result: Any, lines: Mapping[str, set[int]], declared: 
 
 def examine(target: Target) -> Baseline | str:
     """In a worker: the layer without a fault on trial, its lines watched; or why that is impossible."""
+    started = time.perf_counter()
     try:
-        checks = target.checks()
+        rehearsal = rehearsal_of(target)
         mutants = mutants_of(target.load())
     except (TargetError, ValueError) as error:
         return str(error)
-    started = time.perf_counter()
     lines: dict[str, set[int]] = {mutant.file: set() for mutant in mutants}
-    first = checks[0]
-    trial = Trial(first.layer, first.examples, first.seed, first.scripts)
     with _watched(lines):
-        broken = trial.first_break([check.law for check in checks])
+        broken = rehearsal.first_break(rehearsal.layer)
     return Baseline(mutants, time.perf_counter() - started, lines, broken)
 
 
 def try_mutant(target: Target, mutant: Mutant) -> Break | None:
     """In a worker: the layer with a fault on trial."""
-    target.load()
+    rehearsal = rehearsal_of(target)
     with planted(mutant):
         try:
-            checks = target.checks()
+            source = target.load()
         except TargetError as error:
-            return Break("import", 0, f"the import raised: {error}")
-        first = checks[0]
-        return Trial(first.layer, first.examples, first.seed, first.scripts).first_break([c.law for c in checks])
+            return Break("import", 0, f"it raised: {error}")
+        return rehearsal.first_break(replace(rehearsal.layer, source=source))
+
+
+@lru_cache(maxsize=1)
+def rehearsal_of(target: Target) -> Rehearsal:
+    """The draws of a target's trial; a worker keeps those of the layer that it works at."""
+    checks = target.checks()
+    first = checks[0]
+    return Rehearsal(Trial(first.layer, first.examples, first.seed), [check.law for check in checks])
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 It is told by what it does, not by where it stands:
 - `raise` and `assert`, and an `if` or a loop whose body does nothing else, with its condition;
-- a call, as a statement, of a function that may raise, answers nothing and sets nothing;
+- a function that may raise, answers nothing and sets nothing; and, where it stands as a statement, a call of any
+  function that may raise and sets nothing;
 - an argument for a parameter that its function uses in such code only, and a local variable that is;
 - and `__init__`, `__post_init__`, which no forward or backward calls.
 """
@@ -23,7 +24,7 @@ class Checking:
 
     def __init__(self, routines: list[Routine], resolve: Resolve) -> None:
         self._resolve = resolve
-        self._guards = {id(r.node) for r in routines if _only_raises(r.node)}
+        self._guards = {id(r.node) for r in routines if _may_raise(r.node) and not _answers(r.node)}
         self._nodes: set[int] = set()
         self._names: dict[int, set[str]] = {}
         functions = [r for r in routines if isinstance(r.node, Function)]
@@ -75,7 +76,7 @@ class Checking:
             return self._all_check(node.body, routine)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             goal = self._resolve(node.value, routine)
-            return goal is not None and id(goal.node) in self._guards
+            return goal is not None and _may_raise(goal.node)
         return id(node) in self._nodes
 
     def _checking_names(self, routine: Routine) -> set[str]:
@@ -93,14 +94,19 @@ class Checking:
         return {name for name, checks in read.items() if checks}
 
 
-def _only_raises(node: ast.AST) -> bool:
-    """Whether a function may raise, answers nothing, and sets no attribute or element."""
+def _may_raise(node: ast.AST) -> bool:
+    """Whether a function has a raise of its own, and sets no attribute or element."""
     if not isinstance(node, Function):
         return False
     own = list(_own_nodes(node))
-    answers = any(isinstance(n, ast.Yield | ast.YieldFrom) or (isinstance(n, ast.Return) and n.value) for n in own)
     sets = any(isinstance(n, ast.Attribute | ast.Subscript) and isinstance(n.ctx, ast.Store) for n in own)
-    return not answers and not sets and any(isinstance(n, ast.Raise | ast.Assert) for n in own)
+    return not sets and any(isinstance(n, ast.Raise | ast.Assert) for n in own)
+
+
+def _answers(node: ast.AST) -> bool:
+    """Whether a function answers anything."""
+    own = _own_nodes(node)
+    return any(isinstance(n, ast.Yield | ast.YieldFrom) or (isinstance(n, ast.Return) and n.value) for n in own)
 
 
 def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:

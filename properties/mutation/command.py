@@ -79,6 +79,8 @@ def mutate(
     }
     named = [(text, to) for text in layers] or own_layers()
     targets = [Target(*parse_target(text, name), **options) for text, name in named]
+    for target in targets:
+        target.checks()  # what cannot be loaded is refused before any process is started
     declared = read_declared(equivalent) if equivalent else {}
     unknown = [] if layers else [name for name in declared if name not in {t.attribute for t in targets}]
     if unknown:

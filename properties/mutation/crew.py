@@ -119,6 +119,7 @@ class Crew:
         process = self._context.Process(target=_serve, args=(there,), daemon=True)
         process.start()
         there.close()
+        here.recv()  # it has imported what it needs; no job's time is spent on that
         return _Worker(process, here)
 
     def _replace(self, worker: _Worker) -> _Worker:
@@ -131,13 +132,12 @@ class Crew:
 
 def _serve(connection: Connection) -> None:
     """In a worker: do what comes until nothing does."""
+    connection.send("ready")
     while True:
         try:
             function, arguments = connection.recv()
+            connection.send(function(*arguments))
         except EOFError:
             return
-        try:
-            result = function(*arguments)
-        except Exception:
-            result = _Raised(traceback.format_exc())
-        connection.send(result)
+        except Exception:  # of the job, or in taking it out of the message or putting its result into one
+            connection.send(_Raised(traceback.format_exc()))
