@@ -1,0 +1,5 @@
+"""python -m benchmarks.detection."""
+
+from .comparison import main
+
+main()
