@@ -89,7 +89,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Progress:
-    """One step of a campaign, for whoever shows it: the layer's number, how many mutants it has, one's fate."""
+    """One step of a campaign, for whoever shows it: the layer's number, how many mutants are tried, one's fate."""
 
     layer: int
     mutants: int
@@ -112,8 +112,9 @@ def campaign(
     """
     with Crew(jobs) as crew:
         baselines = _baselines(crew, targets)
-        for number, baseline in enumerate(baselines):
-            emit(Progress(number, len(baseline.mutants)))
+        counts = [sum(not mutant.same for mutant in baseline.mutants) for baseline in baselines]
+        for number in range(len(baselines)):
+            emit(Progress(number, counts[number]))
         tried = [(n, mutant) for n, baseline in enumerate(baselines) for mutant in baseline.mutants if not mutant.same]
         limits = [PATIENCE * baseline.seconds + GRACE if limit is None else limit for baseline in baselines]
         work = [Job(try_mutant, (targets[n], mutant), limits[n]) for n, mutant in tried]
@@ -123,7 +124,7 @@ def campaign(
             reasons = (declared or {}).get(targets[n].attribute, {})
             fate = _fate(mutant, result, baselines[n].lines, reasons.get(mutant.id))
             results[n, mutant.id] = fate
-            emit(Progress(n, len(baselines[n].mutants), fate))
+            emit(Progress(n, counts[n], fate))
     found = []
     for n, (target, baseline) in enumerate(zip(targets, baselines, strict=True)):
         reasons = (declared or {}).get(target.attribute, {})

@@ -18,7 +18,9 @@ SHOWN = 110  # characters of a source line
 
 @dataclass
 class Rows:
-    """Layers that are being tried, with what is known so far; redrawn in place on a terminal, silent elsewhere."""
+    """Layers that are being tried, with what is known so far: redrawn in place on a terminal; elsewhere a line is
+    printed when a layer begins to be tried, and when it is done.
+    """
 
     console: Console
     names: list[str]
@@ -45,6 +47,9 @@ class Rows:
         if fate is not None:
             self.done[number] = self.done.get(number, 0) + 1
             self.alive[number] = self.alive.get(number, 0) + (fate.state == "survived")
+        if not self.console.is_terminal and self.done.get(number, 0) in (0, progress.mutants):
+            words = (self.names[number], self.done.get(number, 0), "of", progress.mutants, "mutants tried")
+            print(*words, file=self.console.file, flush=True)
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)
