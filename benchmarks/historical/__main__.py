@@ -1,0 +1,5 @@
+"""`python -m benchmarks.historical`."""
+
+from .run import main
+
+main()
