@@ -111,6 +111,8 @@ def judge_gradient(
         return Verdict(Fault.CONVENTION, averaged)
     direction = unit_direction(exact, name, index)
     mine, theirs = claimed(answer.gradients, direction), claimed(reference.truth.gradients, direction)
+    if forward_agrees and np.isfinite(theirs) and not np.isfinite(mine):
+        return Verdict(Fault.BACKWARD, "the forward is torch's, but the gradient is no finite number where torch's is")
     known = () if scalar is None else (exactly(scalar),)
     own = [juror(Question(layer, exact, direction, mine, theirs)) for juror in (*OF_THE_LAYER, *known)]
     other = [juror(Question(torch, exact, direction, theirs, mine)) for juror in (*OF_TORCH, *known)]
