@@ -160,7 +160,7 @@ def _sizes(one: Observation) -> dict[str, int]:
 
 # What an input may hold, and the same input without it.
 _VALUES: dict[str, tuple[Callable[[Array], bool], Callable[[Array], Array]]] = {
-    "holds a zero": (lambda a: bool((a == 0).any()), lambda a: a + np.max(np.abs(a)) / 7),
+    "holds a zero": (lambda a: bool((a == 0).any()), lambda a: a + (np.max(np.abs(a)) or 1.0) / 7),
     "holds a negative number": (lambda a: bool((a < 0).any()), np.abs),
     "holds equal values": (
         lambda a: np.unique(a).size < a.size,

@@ -346,7 +346,6 @@ class TestOnTrial:
             (planted.convolutions.GroupsMixed, "Conv2d", "fails when groups > 1"),
             (planted.activations.ReLUPassesAtZero, "ReLU", "fails only where x holds a zero"),
             (planted.pools.MaxTieToBoth, "MaxPool2d", "only where x holds equal values"),
-            (planted.arithmetics.LinearBiasAveraged, "Linear", "fails when x.shape[0] > 1"),
             (planted.arithmetics.LinearSign, "Linear", "bias, in_features, out_features and dtype do not matter"),
         ],
         ids=lambda value: getattr(value, "__name__", None),
