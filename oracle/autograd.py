@@ -34,6 +34,10 @@ def deterministic_torch() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+# The derivative of log softmax forms p = exp(y) inside, and dy·(p - 1) where p is all but 1.
+FUSED = ("aten::_log_softmax_backward_data",)
+
+
 class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While active, every intermediate result of torch is off by ±step, relative to each element; zeros stay zeros.
 
@@ -53,15 +57,13 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operation and disturb what it newly made; views and in-place results are not new.
 
-        A derivative that torch has fused into one operation is taken apart first, for its cancellations are inside:
-        softmax's p - 1, where p is all but 1.
+        An operation that computes inside what may cancel there is taken apart first.
         """
-        if "_backward" in func.name():
+        if func.name() in FUSED:
             from torch._decomp import decomposition_table  # takes a second, and most trials never come here
 
-            if func in decomposition_table:
-                with self:
-                    return decomposition_table[func](*args, **(kwargs or {}))
+            with self:
+                return decomposition_table[func](*args, **(kwargs or {}))
         result = func(*args, **(kwargs or {}))
         made = result if isinstance(result, tuple) else (result,)
         for tensor, kind in zip(made, func._schema.returns, strict=False):

@@ -93,6 +93,9 @@ class Board:
         """The layer in this row has been tried."""
         row = self._rows[number]
         row.result, row.seconds = result, seconds
+        # From another process, the result may come before the last of its events.
+        row.done, row.worst = len(result.laws), result.worst
+        row.examples = sum(law.examples for law in result.laws)
         if not self._console.is_terminal:
             print(*(cell.plain for cell in row.cells()), sep="  ", file=self._console.file, flush=True)
 

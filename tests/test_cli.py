@@ -19,7 +19,7 @@ def gradjury(*arguments, cwd):
 
 
 def test_our_own_layers_hold_and_the_json_says_the_same(tmp_path):
-    done = gradjury("check", "--examples", "3", "--json", "out.json", cwd=tmp_path)
+    done = gradjury("check", "--examples", "30", "--json", "out.json", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "15 layers, 136 laws: all hold" in done.stdout
     data = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
