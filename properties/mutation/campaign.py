@@ -22,7 +22,7 @@ from .rehearsal import Break, Rehearsal
 State = Literal["killed", "survived", "equivalent", "timed out"]
 # A mutant may take this many times as long as the layer without a fault, and this many seconds on top, before it counts
 # as one that never ends.
-PATIENCE, GRACE = 20, 60.0
+PATIENCE, GRACE = 5, 60.0
 # The rate of killed mutants below which a campaign fails, in per cent.
 ENOUGH = 99.0
 

@@ -4,7 +4,8 @@ It is told by what it does, not by where it stands:
 - `raise` and `assert`, and an `if` or a loop whose body does nothing else, with its condition;
 - a function that may raise, answers nothing and sets nothing; and, where it stands as a statement, a call of any
   function that may raise and sets nothing;
-- an argument for a parameter that its function uses in such code only, and a local variable that is;
+- an argument for a parameter that its function uses in such code only, the parameter's default, and a local variable
+  that is used so;
 - and `__init__`, `__post_init__`, which no forward or backward calls.
 """
 
@@ -49,6 +50,7 @@ class Checking:
                 self._mark_arguments(node, routine)
         names = self._checking_names(routine)
         self._names[id(routine.node)] = names
+        self._nodes.update(id(default) for name, default in _defaults(routine.node) if name in names)
         for node in ast.walk(routine.node):
             if isinstance(node, ast.Assign) and all(isinstance(t, ast.Name) and t.id in names for t in node.targets):
                 self._nodes.add(id(node))
@@ -107,6 +109,15 @@ def _answers(node: ast.AST) -> bool:
     """Whether a function answers anything."""
     own = _own_nodes(node)
     return any(isinstance(n, ast.Yield | ast.YieldFrom) or (isinstance(n, ast.Return) and n.value) for n in own)
+
+
+def _defaults(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """The parameters of a function that have a default, with it."""
+    if isinstance(node, Function):
+        positional = [*node.args.posonlyargs, *node.args.args]
+        by_place = zip(positional[len(positional) - len(node.args.defaults) :], node.args.defaults, strict=True)
+        by_name = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+        yield from ((argument.arg, default) for argument, default in (*by_place, *by_name) if default is not None)
 
 
 def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:

@@ -133,6 +133,8 @@ def _comparison(place: Place) -> Iterator[ast.AST]:
 
 def _logic(place: Place) -> Iterator[ast.AST]:
     node = place.node
+    if called(place.parent) == "isinstance":
+        return  # list | tuple: which types are taken, not which case it is
     if isinstance(node, ast.BoolOp):
         yield changed(node, op=ast.Or() if isinstance(node.op, ast.And) else ast.And())
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
