@@ -35,7 +35,8 @@ def test_verdicts_and_patterns_are_right_as_often_as_they_must_be(tmp_path):
     outcomes = try_all(CAUSES, tmp_path)
     print(table(outcomes))
     assert not [(o.cause.name, o.crash) for o in outcomes if o.crash]
-    assert not [(o.cause.name, o.law) for o in outcomes if not o.law_is_right]
+    # A fault that broke no law counts among the wrong verdicts.
+    assert not [(o.cause.name, o.law) for o in outcomes if o.law is not None and not o.law_is_right]
     verdicts = sum(outcome.verdict_is_right for outcome in outcomes)
     patterns = sum(outcome.pattern_is_right for outcome in outcomes)
     assert verdicts / len(outcomes) >= RIGHT_VERDICTS / OF_VERDICTS
