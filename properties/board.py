@@ -86,8 +86,9 @@ class Board:
             self._console.print(self._table())
 
     def take(self, number: int, event: Event) -> None:
-        """An event of the layer in this row."""
-        self._rows[number].take(event)
+        """An event of the layer in this row; one that comes after its result has nothing to add."""
+        if self._rows[number].result is None:
+            self._rows[number].take(event)
 
     def finish(self, number: int, result: Result, seconds: float) -> None:
         """The layer in this row has been tried."""
