@@ -96,7 +96,11 @@ class TorchVjp:
             found: tuple[torch.Tensor | None, ...] = (None,) * len(wanted)
             if any(y.requires_grad for y in real):
                 found = torch.autograd.grad(
-                    real, wanted, [_tensor(dy) for dy in cotangents], allow_unused=True, retain_graph=True
+                    real[: len(cotangents)],
+                    wanted,
+                    [_tensor(dy) for dy in cotangents],
+                    allow_unused=True,
+                    retain_graph=True,
                 )
             return {
                 name: np.zeros_like(inputs[name]) if grad is None else grad.numpy().copy()
@@ -105,6 +109,14 @@ class TorchVjp:
 
         arrays = tuple(y.detach().numpy().copy() for y in outputs)
         return (arrays if isinstance(result, tuple) else arrays[0]), backward
+
+    def cotangent_shapes(self, inputs: Mapping[str, Array]) -> list[tuple[int, ...]]:
+        """The shapes of the outputs that take a cotangent: floating-point, and reached by gradients (no buffers)."""
+        tensors = {name: _tensor(a).requires_grad_(name in self.differentiable) for name, a in inputs.items()}
+        result = self.function(**tensors)
+        real = [y for y in (result if isinstance(result, tuple) else (result,)) if y.is_floating_point()]
+        reached = [y for y in real if y.requires_grad]
+        return [tuple(y.shape) for y in reached or real]
 
     def pushforward(self, inputs: Mapping[str, Array], direction: Mapping[str, Array]) -> list[Array]:
         """J v of each floating-point output by forward mode, for the direction v through the named inputs.

@@ -84,7 +84,7 @@ def forward_vector(vjp: Vjp, case: Case) -> Callable[[Mapping[str, Array]], Arra
     def forward(changed: Mapping[str, Array]) -> Array:
         inputs = {name: np.array(changed.get(name, a)) for name, a in case.inputs.items()}
         with np.errstate(all="ignore"):
-            outputs = differentiable_outputs(outputs_of(vjp(**inputs)[0]))
+            outputs = differentiable_outputs(outputs_of(vjp(**inputs)[0]), case)
         return np.concatenate([np.ravel(y) for y in outputs])
 
     return forward

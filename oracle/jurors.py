@@ -153,7 +153,7 @@ def forward_mode(question: Question) -> Vote:
             tangents = torch_side.pushforward(case.inputs, question.direction)
         except (NotImplementedError, RuntimeError) as error:
             return _abstain(name, f"torch has none here: {str(error).strip().partition(chr(10))[0]}")
-        products = [dy * t for dy, t in zip(case.cotangents, tangents, strict=True)]
+        products = [dy * t for dy, t in zip(case.cotangents, tangents, strict=False)]
         values.append((sum(float(p.sum()) for p in products), sum(float(np.abs(p).sum()) for p in products)))
     (value, size), near = values[0], values[1:]
     if not np.isfinite(value):
@@ -237,7 +237,7 @@ def _outputs(vjp: Vjp, case: Case) -> tuple[Array, ...] | str:
     """The floating-point outputs, or the message of what the layer raised."""
     try:
         with np.errstate(all="ignore"):
-            return differentiable_outputs(outputs_of(vjp(**case.copies().inputs)[0]))
+            return differentiable_outputs(outputs_of(vjp(**case.copies().inputs)[0]), case)
     except Exception as error:
         return str(error).strip().partition("\n")[0] or type(error).__name__
 
@@ -250,7 +250,7 @@ def _imaginary(question: Question, case: Case) -> tuple[float, float] | str:
         moved[n] = moved[n] + 1j * h * v
     try:
         with np.errstate(all="ignore"):
-            outputs = differentiable_outputs(outputs_of(question.vjp(**moved)[0]))
+            outputs = differentiable_outputs(outputs_of(question.vjp(**moved)[0]), case)
     except Exception as error:
         return f"the layer refuses complex numbers: {str(error).strip().partition(chr(10))[0]}"
     if any(y.dtype.kind != "c" for y in outputs):

@@ -17,7 +17,7 @@ Backward = Callable[..., Mapping[str, Array]]
 # A layer in use: called with arrays by name it answers its outputs and its backward pass.
 #
 # `y, backward = vjp(x=x, weight=weight)`; `backward(dy)` takes one cotangent for each floating-point output and answers
-# the gradients by the names of the inputs. Several outputs come as a tuple.
+# the gradients by the names of the inputs. Several outputs come as a tuple; updated buffers come last, without one.
 Vjp = Callable[..., tuple[Outputs, Backward]]
 
 
@@ -25,13 +25,15 @@ Vjp = Callable[..., tuple[Outputs, Backward]]
 class Case:
     """What a layer is tried on: its configuration, its inputs by name in call order, and a cotangent an output.
 
-    `differentiable` names the inputs whose gradient is asked for.
+    `differentiable` names the inputs whose gradient is asked for; `kept` those that only make sense as they are (sizes,
+    offsets, samples from an interval), for a law that makes another case out of this one.
     """
 
     config: Mapping[str, Any]
     inputs: Mapping[str, Array]
     cotangents: tuple[Array, ...]
     differentiable: tuple[str, ...]
+    kept: tuple[str, ...] = ()
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -70,9 +72,12 @@ def arrays_of(gradients: Mapping[str, Any]) -> dict[str, Array]:
     return {name: np.asarray(gradient) for name, gradient in gradients.items() if gradient is not None}
 
 
-def differentiable_outputs(outputs: tuple[Array, ...]) -> tuple[Array, ...]:
-    """Those outputs that take a cotangent: the floating-point ones, not pooling indices."""
-    return tuple(y for y in outputs if y.dtype.kind in "fc")
+def differentiable_outputs(outputs: tuple[Array, ...], case: Case) -> tuple[Array, ...]:
+    """Those outputs that take a cotangent: the floating-point ones, not pooling indices.
+
+    Updated buffers (running statistics) come last and take none: there are no more than the case has cotangents.
+    """
+    return tuple(y for y in outputs if y.dtype.kind in "fc")[: len(case.cotangents)]
 
 
 def ask(vjp: Vjp, case: Case) -> Answer:

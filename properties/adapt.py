@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from ..oracle.vjp import Array, Backward, Outputs
-from .contract import Contract, call_arguments
+from .contract import Contract
+from .twins import call_arguments
 
 Parameters = Mapping[str, tuple[str, str]]
 

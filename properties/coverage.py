@@ -263,7 +263,7 @@ def _answer(make: Callable[[Mapping[str, Any]], Vjp], config: Mapping[str, Any],
     try:
         y, backward = make(config)(**own.inputs)
         outputs = outputs_of(y)
-        if [a.shape for a in differentiable_outputs(outputs)] != [dy.shape for dy in case.cotangents]:
+        if [a.shape for a in differentiable_outputs(outputs, case)] != [dy.shape for dy in case.cotangents]:
             return list(outputs)
         gradients = arrays_of(backward(*own.cotangents))
     except Exception:  # torch and strangers raise whatever they like

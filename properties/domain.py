@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ..oracle.vjp import Case
-from .values import Array, Brush, Edit, Shape, Spec
+from .values import Array, Between, Brush, Edit, Given, Shape, Spec
 
 T = TypeVar("T")
 
@@ -93,7 +93,8 @@ class Situation:
         inputs = {name: self._typed(spec.make(brush)) for name, spec in self.specs.items()}
         cotangents = tuple(self._typed(brush.cotangent(shape)) for shape in self.outputs)
         grads = tuple(name for name, spec in self.specs.items() if spec.grad)
-        return Case(self.config, inputs, cotangents, grads)
+        kept = tuple(name for name, spec in self.specs.items() if isinstance(spec, Between | Given))
+        return Case(self.config, inputs, cotangents, grads, kept)
 
     def cases(self) -> Iterator[Case]:
         """All sub-cases."""

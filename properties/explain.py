@@ -14,8 +14,8 @@ from ..oracle.jurors import Opinion
 from ..oracle.referee import Verdict
 from ..oracle.vjp import Case
 from .certificate import Certificate, sight, unseen
-from .contract import call_arguments
 from .events import ACCURACY, Failure, LawResult, Result
+from .twins import call_arguments
 
 MOST_SHOWN = 12
 

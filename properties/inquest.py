@@ -171,7 +171,7 @@ class Inquest:
         """torch's answer to any case; a cotangent of another size is cropped, or filled up with zeros."""
         y, backward = self._torch(case)(**case.inputs)
         outputs = outputs_of(y)
-        wanted = [a.shape for a in differentiable_outputs(outputs)]
+        wanted = [a.shape for a in differentiable_outputs(outputs, case)]
         dys = [_fitted(dy, shape) for dy, shape in zip(case.cotangents, wanted, strict=True)]
         return Answer(outputs, backward(*dys))
 

@@ -22,8 +22,9 @@ from typing import Any
 
 from ..oracle.vjp import Array, Case
 from .adapt import Adapted, Layer, script_name
-from .contract import Contract, call_arguments
+from .contract import Contract
 from .literals import array_source
+from .twins import call_arguments
 
 DECIDE = [
     'print(f"got\\n{got}\\nexpected\\n{expected}")',
@@ -54,7 +55,8 @@ def against_torch(contract: Contract, case: Case, place: str, allowed: Array | N
         f"{n} = {_tensor(n, a, n in _safe(case.differentiable))}"
         for n, a in zip(names, case.inputs.values(), strict=True)
     ]
-    lines = [f"got = np.asarray(ask(layer, *case){place})", *tensors]
+    source = contract.reference.source.rstrip()
+    lines = [f"got = np.asarray(ask(layer, *case){place})", *tensors, *([source] if source else [])]
     lines.append(f"y = {contract.reference.code(case.config, tuple(case.inputs))}")
     if place.startswith("[0]"):
         number = place.removeprefix("[0]")

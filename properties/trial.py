@@ -22,13 +22,13 @@ from ..oracle.referee import Fault, Verdict
 from ..oracle.vjp import Case, ask
 from .adapt import Layer
 from .certificate import Selection
-from .contract import call_arguments
 from .domain import Situation
 from .events import Done, Drawn, Event, Failed, Failure, LawResult
 from .inquest import Finding, Inquest, place_of
 from .laws.agreement import GRADIENTS
 from .laws.law import Bench, Broken, Law, Tally, common_strategy
 from .script import script_source, write_script
+from .twins import call_arguments
 
 Emit = Callable[[Event], None]
 Watch = Callable[[Situation, Sequence[Case]], None]

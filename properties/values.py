@@ -190,3 +190,51 @@ class Probabilities:
         first = np.zeros_like(a)
         np.moveaxis(first, self.axis, 0)[:1] = 1.0
         return np.where(total > 0, a / np.where(total > 0, total, 1), first)
+
+
+@dataclass(frozen=True)
+class Between:
+    """Numbers of an interval, its upper end excluded, such as the random samples of a layer."""
+
+    shape: Shape
+    low: float
+    high: float
+    grad: bool = False
+
+    def make(self, brush: Brush) -> Array:
+        """Uniform numbers, the lower end among them."""
+        a = np.asarray(brush.rng.uniform(self.low, self.high, self.shape))
+        if brush.whole and a.size:
+            a.flat[brush.rng.integers(a.size)] = self.low
+        # Rounded to float32 they are still below the upper end.
+        return np.minimum(a, np.nextafter(np.float32(self.high), np.float32(self.low), dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Truth values, true with probability `share`."""
+
+    shape: Shape
+    share: float = 0.5
+    grad: bool = False
+
+    def make(self, brush: Brush) -> Array:
+        """Booleans."""
+        return np.asarray(brush.rng.random(self.shape) < self.share)
+
+
+@dataclass(frozen=True)
+class Given:
+    """Whole numbers that were drawn already, such as sizes and offsets."""
+
+    numbers: tuple[int, ...]
+    grad: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        """One axis."""
+        return (len(self.numbers),)
+
+    def make(self, brush: Brush) -> Array:  # noqa: ARG002
+        """Those numbers."""
+        return np.array(self.numbers, np.int64)

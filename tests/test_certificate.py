@@ -17,10 +17,11 @@ from gradjury import impl
 from gradjury.oracle.budget import Expected, Reference
 from gradjury.properties import certificate
 from gradjury.properties.certificate import KEPT, SIGHT, Certificate, Selection, sight, unseen
-from gradjury.properties.contract import Contract, Function
+from gradjury.properties.contract import Contract
 from gradjury.properties.explain import explain_result, result_as_dict
 from gradjury.properties.laws.agreement import GRADIENTS
 from gradjury.properties.laws.law import Bench
+from gradjury.properties.twins import Function
 from gradjury.properties.values import Real
 
 FEW = 20

@@ -13,11 +13,12 @@ from gradjury import impl
 from gradjury.properties import contracts
 from gradjury.properties.adapt import Layer
 from gradjury.properties.check import checks, run_checks
-from gradjury.properties.contract import Contract, Function
+from gradjury.properties.contract import Contract
 from gradjury.properties.coverage import Recorder
 from gradjury.properties.explain import result_as_dict
 from gradjury.properties.laws import Law
 from gradjury.properties.trial import Trial, quiet
+from gradjury.properties.twins import Function
 from gradjury.properties.values import Positive, Real
 
 FEW = 40

@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from gradjury import contracts, impl
 from gradjury.oracle.vjp import Case
-from gradjury.properties.contract import Contract, Function
+from gradjury.properties.contract import Contract
+from gradjury.properties.twins import Function
 
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "false_alarms.py"
 

@@ -25,8 +25,10 @@ class _Wrapped(torch.autograd.Function):
         y, backward = layer(**arrays)
         ctx.backward_pass, ctx.case = backward, case
         outputs = tuple(torch.from_numpy(np.array(a)) for a in outputs_of(y))
-        ctx.real = [t.is_floating_point() for t in outputs]
-        ctx.mark_non_differentiable(*(t for t in outputs if not t.is_floating_point()))
+        count = len(case.cotangents)  # updated buffers, which come last, take none
+        real = [n for n, t in enumerate(outputs) if t.is_floating_point()][:count]
+        ctx.real = [n in real for n in range(len(outputs))]
+        ctx.mark_non_differentiable(*(t for n, t in enumerate(outputs) if n not in real))
         return outputs if isinstance(y, tuple) else outputs[0]
 
     @staticmethod
@@ -63,10 +65,10 @@ def _projections(bench: Bench, case: Case, step: float) -> tuple[float, float]:
 
     def outputs(sign: int) -> tuple[Array, ...]:
         moved = {n: a + sign * step * direction[n] if n in direction else a.copy() for n, a in case.inputs.items()}
-        return differentiable_outputs(outputs_of(bench.layer(**{n: np.asarray(a) for n, a in moved.items()})[0]))
+        return differentiable_outputs(outputs_of(bench.layer(**{n: np.asarray(a) for n, a in moved.items()})[0]), case)
 
     y, backward = bench.layer(**case.copies().inputs)
-    cotangents = [np.asarray(rng.standard_normal(a.shape)) for a in differentiable_outputs(outputs_of(y))]
+    cotangents = [np.asarray(rng.standard_normal(a.shape)) for a in differentiable_outputs(outputs_of(y), case)]
     gradients = arrays_of(backward(*(dy.copy() for dy in cotangents)))
     for name, v in direction.items():
         if gradients[name].shape != v.shape or gradients[name].dtype != v.dtype:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from gradjury.properties.contract import call_arguments
+from gradjury.properties.twins import call_arguments
 
 
 class Expression:
@@ -32,6 +32,11 @@ class Expression:
     def bind(self, config: Mapping[str, Any]) -> Callable[..., Any]:
         """The function with its options set."""
         return lambda **tensors: self._function(**tensors, **config)
+
+    @property
+    def source(self) -> str:
+        """Nothing: the call has it in it."""
+        return ""
 
     def code(self, config: Mapping[str, Any], names: tuple[str, ...]) -> str:
         """A call of the lambda."""

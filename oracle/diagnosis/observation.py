@@ -91,7 +91,7 @@ class Observation:
     @property
     def y(self) -> Array:
         """The output that the first cotangent belongs to."""
-        return differentiable_outputs(self.truth.outputs)[0]
+        return differentiable_outputs(self.truth.outputs, self.case)[0]
 
     @property
     def reals(self) -> dict[str, Array]:

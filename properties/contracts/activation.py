@@ -5,8 +5,9 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from ..contract import Contract, Module
+from ..contract import Contract
 from ..domain import Draft
+from ..twins import Module
 from ..values import Real, Spec
 
 

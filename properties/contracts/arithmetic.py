@@ -3,8 +3,9 @@
 import torch
 from hypothesis import strategies as st
 
-from ..contract import Contract, Function
+from ..contract import Contract
 from ..domain import Draft
+from ..twins import Function
 from ..values import Real, Shape, Spec
 
 SIDES = st.sampled_from(("none", "left", "right"))

@@ -3,9 +3,10 @@
 import torch
 from hypothesis import strategies as st
 
-from ..contract import Contract, Module
+from ..contract import Contract
 from ..domain import Draft
 from ..laws.convolution import THEOREM
+from ..twins import Module
 from ..values import Real, Spec
 from .common import number_or_pair, pair
 

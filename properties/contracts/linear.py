@@ -3,8 +3,9 @@
 import torch
 from hypothesis import strategies as st
 
-from ..contract import Contract, Module
+from ..contract import Contract
 from ..domain import Draft
+from ..twins import Module
 from ..values import Real, Spec
 
 

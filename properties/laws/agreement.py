@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -88,7 +88,7 @@ def judge_dtype_and_shape(bench: Bench, case: Case) -> None:
 
 def judge_nonfinite(bench: Bench, case: Case) -> None:
     """NaN and infinities, put into the case, against where torch has them; finite numbers are for the other laws."""
-    case = with_special_values(case)
+    case = with_special_values(case, bench.contract.finite)
     answer = bench.ask(case)
     reference = bench.reference(case)
     for what, got, want, place in _pairs(answer, reference.at_dtype):
@@ -115,11 +115,14 @@ def _same(got: Array, want: Array) -> Array:
         return np.asarray(finite | (got == want) | (np.isnan(got) & np.isnan(want)))
 
 
-def with_special_values(case: Case) -> Case:
-    """The case with NaN or infinities in one or two places of some of its inputs and cotangents, at least one array."""
+def with_special_values(case: Case, finite: Collection[str] = ()) -> Case:
+    """The case with NaN or infinities in one or two places of some of its inputs and cotangents, at least one array.
+
+    Inputs named in `finite` stay as they are.
+    """
     rng = np.random.default_rng(zlib.crc32(b"".join(a.tobytes() for a in case.inputs.values())))
     edit = list(NONFINITE.values())[rng.integers(len(NONFINITE))]
-    places = [*case.differentiable, *range(len(case.cotangents))]
+    places = [*(n for n in case.differentiable if n not in finite), *range(len(case.cotangents))]
     sure = places[rng.integers(len(places))]
     chosen = {place for place in places if place == sure or rng.random() < 1 / 3}
     inputs = {name: edit(rng, a) if name in chosen else a for name, a in case.inputs.items()}

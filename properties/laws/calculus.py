@@ -42,10 +42,11 @@ def judge_finite_differences(bench: Bench, case: Case) -> None:
     """<dx, v> against the finite difference of <dy, y> along v.
 
     Outputs at a kink or a tie have no derivative, so finite differences abstain: for those, and where digits are
-    missing, the gradient is held against torch's, whose convention counts. All are classified and counted.
+    missing, the gradient is held against torch's, whose convention counts; so it is for the whole case where torch's
+    gradient is a convention and no derivative. All are classified and counted.
     """
     outputs, backward = bench.forward(case)
-    if [y.shape for y in differentiable_outputs(outputs)] != [dy.shape for dy in case.cotangents]:
+    if [y.shape for y in differentiable_outputs(outputs, case)] != [dy.shape for dy in case.cotangents]:
         asked = sum(dy.size for dy in case.cotangents)
         bench.tally.count(asked, excluded=asked)  # the laws of the forward and of shapes report it
         return
@@ -55,10 +56,15 @@ def judge_finite_differences(bench: Bench, case: Case) -> None:
     directions = [gaussian_direction(case, rng, names)]  # one each for the sub-cases of a draw
     if sum(case.inputs[n].size for n in names) <= SMALL:
         directions += [unit_direction(case, n, i) for n in names for i in np.ndindex(case.inputs[n].shape)]
+    convention = any(holds(case) for holds in bench.contract.conventions.values())
     for direction in directions:
         found = slope(bench.layer, case, direction)
         seen = found.seen
-        bench.tally.kinds.update(kind.value for kind in classify(bench.layer, case, direction, found))
+        if convention:
+            seen = np.zeros_like(seen)
+            bench.tally.kinds["convention"] += seen.size
+        else:
+            bench.tally.kinds.update(kind.value for kind in classify(bench.layer, case, direction, found))
         excluded = 0 if seen.all() else _judge_unseen(bench, case, ~seen, backward)
         bench.tally.count(seen.size, excluded)
         visible = with_cotangents(case, np.where(seen, cotangent_vector(case), 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -17,10 +18,19 @@ from .law import Bench, Broken, Law, allowance, answered
 
 def other_case(case: Case) -> Case:
     """Another case of the same shapes, made from the first so that a script can make it too."""
-    return case.map(lambda a: np.flip(a).copy() if a.dtype.kind in "iu" else np.asarray(np.flip(a) * 0.5 + 1, a.dtype))
+    other = case.map(
+        lambda a: np.flip(a).copy() if a.dtype.kind in "biu" else np.asarray(np.flip(a) * 0.5 + 1, a.dtype)
+    )
+    return replace(other, inputs={**other.inputs, **{name: case.inputs[name] for name in case.kept}})
 
 
-OTHER = "other = [np.flip(a) if a.dtype.kind in 'iu' else np.flip(a) * a.dtype.type(0.5) + 1 for a in case]"
+def _other_lines(case: Case) -> list[str]:
+    """The same in a script."""
+    changed = "np.flip(a) if a.dtype.kind in 'biu' else np.flip(a) * a.dtype.type(0.5) + 1"
+    if not case.kept:
+        return [f"other = [{changed} for a in case]"]
+    kept = [number for number, name in enumerate(case.inputs) if name in case.kept]
+    return [f"other = [a if n in {kept} else {changed} for n, a in enumerate(case)]"]
 
 
 def judge_purity(bench: Bench, case: Case) -> None:
@@ -36,7 +46,7 @@ def judge_purity(bench: Bench, case: Case) -> None:
     other = other_case(case)
     fresh = _snapshot(bench.ask(other, bench.make(bench.config)))
     lines = [
-        OTHER,
+        *_other_lines(case),
         f"layer = {construction(bench.layer.layer, case)}",
         "first = bits(ask(layer, *other))",
         f"layer = {construction(bench.layer.layer, case)}",
@@ -49,7 +59,7 @@ def judge_purity(bench: Bench, case: Case) -> None:
         bench.ask(other)
         late = Answer(first.outputs, bench.backward(backward, case))
         lines = [
-            OTHER,
+            *_other_lines(case),
             "first = bits(ask(layer, *case))",
             "y, later = start(layer, *inputs)",
             "ask(layer, *other)",
@@ -57,7 +67,7 @@ def judge_purity(bench: Bench, case: Case) -> None:
         ]
         _same(bench, late, kept, case, "when another call comes between forward and backward", lines)
     lines = [
-        OTHER,
+        *_other_lines(case),
         "answer = ask(layer, *case)",
         "first = bits(answer)",
         "ask(layer, *other)",

@@ -6,7 +6,8 @@ import torch
 
 from gradjury import contracts
 from gradjury.oracle.referee import Fault
-from gradjury.properties.contract import Contract, Function, Module
+from gradjury.properties.contract import Contract
+from gradjury.properties.twins import Function, Module
 
 from . import plain
 from .cause import cause

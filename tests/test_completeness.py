@@ -1,0 +1,44 @@
+"""torch.nn whole: every name of `torch.nn.modules` has a contract or a reason."""
+
+from __future__ import annotations
+
+import torch
+
+from gradjury import contracts
+
+CONTAINER = "holds modules, computes nothing"
+BASE = "an abstract base class"
+LAZY = "differs from the layer of that name only in that it finds out sizes at the first call"
+NOT_LAYERS = {
+    **dict.fromkeys(
+        ("Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict", "Container"), CONTAINER
+    ),
+    **dict.fromkeys(("Module", "RNNBase", "RNNCellBase"), BASE),
+    **{f"Lazy{kind}{n}d": LAZY for kind in ("BatchNorm", "Conv", "ConvTranspose", "InstanceNorm") for n in (1, 2, 3)},
+    "LazyLinear": LAZY,
+    "NLLLoss2d": "the deprecated name of NLLLoss",
+    "SyncBatchNorm": "batch normalisation over several processes; in one it is BatchNorm",
+    "LinearCrossEntropyOptions": "options of LinearCrossEntropyLoss, no module",
+}
+NOT_YET = "not built yet: losses, recurrence and attention come after the feed-forward layers"
+LATER = dict.fromkeys(
+    (
+        *("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"),
+        *("MultiheadAttention", "TransformerEncoderLayer", "TransformerDecoderLayer"),
+        *("TransformerEncoder", "TransformerDecoder", "Transformer"),
+        *("L1Loss", "SmoothL1Loss", "HuberLoss", "NLLLoss", "LinearCrossEntropyLoss", "KLDivLoss", "BCELoss"),
+        *("BCEWithLogitsLoss", "PoissonNLLLoss", "GaussianNLLLoss", "CTCLoss", "HingeEmbeddingLoss", "SoftMarginLoss"),
+        *("MarginRankingLoss", "MultiMarginLoss", "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss"),
+        *("CosineEmbeddingLoss", "TripletMarginLoss", "TripletMarginWithDistanceLoss", "AdaptiveLogSoftmaxWithLoss"),
+    ),
+    NOT_YET,
+)
+# Functions of torch that have no module.
+FUNCTIONS = {"Add", "Multiply", "GridSample", "AffineGrid", "Interpolate", "Normalize", "Pad", "Pdist"}
+
+
+def test_every_name_of_torch_nn_has_a_contract_or_a_reason():
+    reasons = {**NOT_LAYERS, **LATER}
+    assert set(torch.nn.modules.__all__) == set(contracts.ALL) - FUNCTIONS | set(reasons)
+    assert not set(contracts.ALL) & set(reasons)
+    assert all(reasons.values())
