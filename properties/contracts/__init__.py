@@ -5,9 +5,27 @@ from __future__ import annotations
 import difflib
 
 from ..contract import Contract
-from . import activation, arithmetic, conv, linear, loss, pooling, shape, softmax
+from . import (
+    activation,
+    arithmetic,
+    conv,
+    linear,
+    loss,
+    pooling,
+    shape,
+    softmax,
+)
 
-_FAMILIES = (activation, arithmetic, conv, linear, loss, pooling, shape, softmax)
+_FAMILIES = (
+    activation,
+    arithmetic,
+    conv,
+    linear,
+    loss,
+    pooling,
+    shape,
+    softmax,
+)
 ALL: dict[str, Contract] = {
     value.name: value for family in _FAMILIES for value in vars(family).values() if isinstance(value, Contract)
 }
