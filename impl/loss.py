@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,15 +21,14 @@ def _reduce(values: Array, reduction: str, count: Array | float | None = None) -
     if reduction == "sum":
         return total
     with np.errstate(divide="ignore", invalid="ignore"):  # a mean over nothing is NaN, as in torch
-        return np.asarray(total / values.dtype.type(values.size if count is None else count))
+        return np.asarray(total / (values.size if count is None else count))
 
 
 def _spread(dy: Array, reduction: str, shape: tuple[int, ...], count: Array | float | None = None) -> Array:
     """The adjoint of `_reduce`: the cotangent of each of the values."""
     if reduction == "mean":
-        size = int(np.prod(shape)) if count is None else count
         with np.errstate(divide="ignore", invalid="ignore"):
-            dy = dy / dy.dtype.type(size)
+            dy = dy / (math.prod(shape) if count is None else count)
     return np.broadcast_to(dy, shape)
 
 
@@ -61,6 +61,11 @@ class MSELoss:
             return {"x": unbroadcast(d, x.shape), "target": -unbroadcast(d, target.shape)}
 
         return y, backward
+
+
+def _along(axis: int, rank: int, values: Array) -> Array:
+    """One number a class, so that it broadcasts along the axis of classes."""
+    return values[:, *(None,) * (rank - 1 - axis)]
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,6 @@ class CrossEntropyLoss:
         if weight is not None:
             _, scale = _check.real(name, x=x, weight=weight)
             _check.shape(name, "weight", scale, (classes,))
-        scale = scale.reshape(-1, *(1,) * (x.ndim - 1 - axis))
         target = np.asarray(target)
         logp = log_softmax(x, axis)
         if np.issubdtype(target.dtype, np.inexact):
@@ -123,6 +127,7 @@ class CrossEntropyLoss:
         if self.ignore_index >= 0:
             raise ValueError(f"{name}: ignore_index={self.ignore_index} needs class indices, got probabilities")
         q = target * (1 - smooth) + smooth / x.shape[axis]
+        scale = _along(axis, x.ndim, scale)
         losses = -(q * scale * logp).sum(axis=axis)
         y = _reduce(losses, self.reduction)
 
@@ -143,7 +148,8 @@ class CrossEntropyLoss:
         if ((target < 0) | (target >= classes))[kept].any():
             raise IndexError(f"{name}: target must hold class indices in [0, {classes}) or ignore_index")
         index = np.expand_dims(np.where(kept, target, 0), axis)
-        per_sample = np.where(kept, scale.reshape(-1)[index.squeeze(axis)], 0)
+        per_sample = np.where(kept, scale[index.squeeze(axis)], 0)
+        scale = _along(axis, x.ndim, scale)
 
         def pick(values: Array) -> Array:
             return np.where(kept, np.take_along_axis(values, index, axis).squeeze(axis), 0)

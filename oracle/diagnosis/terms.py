@@ -191,7 +191,7 @@ def _known_term(
             yield _seen_to_hold(Pattern.SIGN, f"has the wrong sign before the sum over {where}")
         elif all(any(abs(c * n - 1) < SAME for n in lengths(seen)) for seen, c in factors if c is not None):
             yield _seen_to_hold(Pattern.FACTOR, f"has the mean over {where} where a sum belongs")
-        elif all(any(abs(c / n - 1) < SAME for n in lengths(seen)) for seen, c in factors if c is not None):
+        elif all(any(abs(c - n) < SAME * n for n in lengths(seen)) for seen, c in factors if c is not None):
             yield _seen_to_hold(Pattern.FACTOR, f"has the sum over {where} where a mean belongs")
         elif (name := name_factor(factors)) is not None:
             yield _seen_to_hold(Pattern.FACTOR, f"has {name[0]} times the sum over {where} that it should have")
