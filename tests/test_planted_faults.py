@@ -16,11 +16,10 @@ SCRIPT_LINES = 45
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.layer.__name__ for fault in FAULTS])
 def test_fault_is_caught_with_a_script_that_reproduces_it(fault: Fault, tmp_path):
+    checks = gradjury.checks(fault.layer, to=fault.to, strict=True, examples=EXAMPLES, scripts=tmp_path)
     with pytest.raises(gradjury.CheckFailed) as caught:
-        gradjury.check_layer(fault.layer, to=fault.to, strict=True, examples=EXAMPLES, scripts=tmp_path)
-    failures = {failure.law: failure for failure in caught.value.result.failures}
-    assert fault.law in failures
-    failure = failures[fault.law]
+        next(check for check in checks if check.law.name == fault.law)()
+    (failure,) = caught.value.result.failures
     assert failure.repeatable
     assert failure.script.read_text(encoding="utf-8").count("\n") <= SCRIPT_LINES
     done = subprocess.run([sys.executable, failure.script], capture_output=True, text=True, check=False)
