@@ -114,17 +114,21 @@ class Observation:
         """Whether errors are within what is allowed, also where they are those of a prediction that is larger.
 
         The costly part of the budget is asked for only where it may decide: among plain values, not for errors FAR
-        beyond the rest.
+        beyond the rest. An answer of another shape, which a prediction may share, is allowed the largest budget.
         """
+
+        def fitted(budget: Array) -> Array | float:
+            return budget if budget.shape == np.shape(error) else float(budget.max(initial=0.0))
+
         with np.errstate(all="ignore"):
             size = unit_roundoff(self.case.dtype) * float(np.abs(predicted).max(initial=0))
             off = np.nan_to_num(np.abs(error), nan=np.inf)
-            cheap = ALLOWED * (self._cheap + size)
+            cheap = ALLOWED * (fitted(self._cheap) + size)
             if (off <= cheap).all():
                 return True
             if self.plain and (off > FAR * cheap).any():
                 return False
-            return bool((off <= ALLOWED * (self.expected.budget + size)).all())
+            return bool((off <= ALLOWED * (fitted(self.expected.budget) + size)).all())
 
     @cached_property
     def _cheap(self) -> Array:
