@@ -86,7 +86,7 @@ def check(
         raise click.UsageError(f"the folder of {json_file} does not exist")
     named = [(text, to) for text in layers] or own_layers()
     options: dict[str, Any] = {
-        "strict": not layers if strict is None else strict,
+        "strict": strict,
         "examples": examples,
         "seed": seed,
         "scripts": str(scripts.resolve()),

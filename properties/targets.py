@@ -32,7 +32,7 @@ class Target:
     module: str
     attribute: str
     contract: str
-    strict: bool
+    strict: bool | None  # None: for our own layers
     examples: int
     seed: int
     scripts: str
@@ -46,7 +46,7 @@ class Target:
             found = checks(
                 self.load(),
                 to=self.contract,
-                strict=self.strict,
+                strict=f"{self.module}.".startswith(f"{OWN}.") if self.strict is None else self.strict,
                 examples=self.examples,
                 seed=self.seed,
                 fixed=dict(self.fixed),

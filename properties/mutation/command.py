@@ -71,7 +71,7 @@ def mutate(
     if json_file is not None and not json_file.resolve().parent.is_dir():
         raise click.UsageError(f"the folder of {json_file} does not exist")
     options: dict[str, Any] = {
-        "strict": not layers if strict is None else strict,
+        "strict": strict,
         "examples": examples,
         "seed": seed,
         "scripts": str(SCRIPTS.resolve()),
