@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class _Conv:
             if self.padding == "same" and form.stride != (1,) * rank:
                 raise ValueError(f'{name}: padding="same" needs stride 1, got {self.stride!r}')
         else:
-            _check.integers(name, "padding", self.padding, least=0, rank=rank, one=self.padding_mode == "zeros")
+            self._padding()
 
     @property
     def _filter(self) -> Filter:
@@ -51,14 +51,19 @@ class _Conv:
             self.groups,
         )
 
+    def _padding(self) -> Sizes:
+        """The padding in numbers. As in torch only zeros take one number in a tuple, and only the other modes crop."""
+        zeros = self.padding_mode == "zeros"
+        least = 0 if zeros else np.iinfo(np.int64).min
+        return _check.integers(type(self).__name__, "padding", self.padding, least=least, rank=self._rank, one=zeros)
+
     def _widths(self) -> Widths:
-        """How far each spatial axis is padded, (before, after)."""
+        """How far each spatial axis is padded, (before, after); cropped where negative."""
         if self.padding == "valid":
             return ((0, 0),) * self._rank
         if self.padding == "same":
             return tuple(((reach - 1) // 2, reach // 2) for reach in self._filter.reach)
-        sizes = _check.integers(type(self).__name__, "padding", self.padding, least=0, rank=self._rank, one=True)
-        return tuple((size, size) for size in sizes)
+        return tuple((size, size) for size in self._padding())
 
     def __call__(self, x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, Backward]:
         """y and its backward pass."""
@@ -68,12 +73,13 @@ class _Conv:
         batch = check_x(name, x, self.in_channels, rank)
         _check.shape(name, "weight", weight, (self.out_channels, self.in_channels // self.groups, *form.kernel))
         _check_padding(name, batch.shape[2:], widths, self.padding_mode)
-        padded = pad(batch, widths, self.padding_mode)
-        spatial = padded.shape[2:]
+        spatial = tuple(n + before + after for n, (before, after) in zip(batch.shape[2:], widths, strict=True))
         if any(r > size for r, size in zip(form.reach, spatial, strict=True)):
-            raise ValueError(
-                f"{name}: a kernel that reaches over {form.reach} does not fit the padded input {spatial}"
-            )
+            raise ValueError(f"{name}: a kernel that reaches over {form.reach} does not fit the padded input {spatial}")
+        # What negative padding leaves of x, and by how much that is widened.
+        inner: tuple[Any, ...] = (..., *(slice(max(-before, 0), min(after, 0) or None) for before, after in widths))
+        grown = tuple((max(before, 0), max(after, 0)) for before, after in widths)
+        padded = pad(batch[inner], grown, self.padding_mode)
         out = tuple((size - r) // s + 1 for size, r, s in zip(spatial, form.reach, form.stride, strict=True))
 
         y = correlate(padded, weight, form, out)
@@ -85,11 +91,9 @@ class _Conv:
 
         def backward(dy: Array) -> Gradients:
             dy = _check.cotangent(name, dy, shape).reshape(y.shape)
-            dpadded = adjoint_x(dy, weight, form, spatial)
-            grads = {
-                "x": unpad(dpadded, widths, self.padding_mode).reshape(x.shape),
-                "weight": adjoint_weight(dy, padded, form),
-            }
+            dx = np.zeros(batch.shape, dy.dtype)
+            dx[inner] = unpad(adjoint_x(dy, weight, form, spatial), grown, self.padding_mode)
+            grads = {"x": dx.reshape(x.shape), "weight": adjoint_weight(dy, padded, form)}
             if bias is not None:
                 grads["bias"] = dy.sum(axis=(0, *range(2, dy.ndim)))
             return grads
@@ -122,7 +126,8 @@ class Conv2d(_Conv):
     channels fall into that many blocks, each seen by its own block of filters. Arrays share one floating dtype.
 
     `padding` is a number, one a spatial axis, "valid" (none) or "same" (stride 1 only; an odd total puts
-    the larger half behind). `padding_mode`: "zeros", "reflect", "replicate" or "circular".
+    the larger half behind). `padding_mode`: "zeros", "reflect", "replicate" or "circular"; negative padding crops, in
+    all modes but "zeros".
 
     Gradient: with the windows of x̂ as columns X, y = W·X, so dW = Σ dy·Xᵀ over the batch, dX = Wᵀ·dy, and dx adds
     every cell of dX to the cell of x it was copied from; db = Σ dy over batch and positions.

@@ -109,13 +109,16 @@ class Bilinear:
         lead = input1.shape[:-1]
         _check.shape(name, "input2", input2, (*lead, others))
         first, second = input1.reshape(-1, ins), input2.reshape(-1, others)
-        flat = weight.transpose(1, 0, 2).reshape(ins, outs * others)
-        room = max(BLOCK, weight.size) // max(outs * others, ins * others, outs * ins)
-        parts = [slice(a, a + max(room, 1)) for a in range(0, len(first), max(room, 1))]
+        # The filters as a matrix to multiply each input with.
+        from_first = weight.transpose(1, 0, 2).reshape(ins, outs * others)
+        to_first = weight.transpose(0, 2, 1).reshape(outs * others, ins)
+        # Rows are taken in parts: what stands between two products is larger than what goes in.
+        step = max(BLOCK, weight.size) // max(outs * others, outs * ins, 1)
+        parts = [slice(a, a + step) for a in range(0, len(first), step)]
 
         def halfway(part: slice) -> Array:
             """Σ input1[…, i] · W[k, i, j] over i: (rows, k, j)."""
-            return (first[part] @ flat).reshape(-1, outs, others)
+            return (first[part] @ from_first).reshape(len(first[part]), outs, others)
 
         y = np.empty((len(first), outs), input1.dtype)
         for part in parts:
@@ -130,10 +133,11 @@ class Bilinear:
             dfirst, dsecond, dweight = np.empty_like(first), np.empty_like(second), np.zeros_like(weight)
             for part in parts:
                 some = drows[part]
-                outer = (some @ weight.reshape(outs, ins * others)).reshape(-1, ins, others)
-                dfirst[part] = (outer @ second[part, :, None])[..., 0]
+                # The order of the products is torch's, which shows where infinities meet.
+                pairs = (some[:, :, None] * second[part, None]).reshape(len(some), outs * others)
+                dfirst[part] = pairs @ to_first
                 dsecond[part] = (some[:, None] @ halfway(part))[:, 0]
-                pairs = (some[:, :, None] * first[part, None]).reshape(-1, outs * ins)
+                pairs = (some[:, :, None] * first[part, None]).reshape(len(some), outs * ins)
                 dweight += (pairs.T @ second[part]).reshape(weight.shape)
             grads = {
                 "input1": dfirst.reshape(input1.shape),

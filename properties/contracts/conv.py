@@ -18,11 +18,12 @@ def _conv(d: Draft, rank: int) -> dict[str, Spec]:
     channels = st.integers(1, 3).map(lambda n: n * groups)
     n_in = d.option("in_channels", channels)
     n_out = d.option("out_channels", channels)
-    # A kernel of 64 cells is enough: what is not seen with 4 along an axis is not seen with 4 along three.
-    kernel = each(d.option("kernel_size", number_or_each(1, 4, rank)), rank)
+    kernel = each(d.option("kernel_size", number_or_each(1, 4 if rank < 3 else 3, rank)), rank)
     dilation = each(d.option("dilation", number_or_each(1, 3, rank)), rank)
     mode = d.option("padding_mode", st.sampled_from(("zeros", "reflect", "replicate", "circular")))
-    padding = d.option("padding", st.one_of(number_or_each(0, 3, rank), st.sampled_from(("valid", "same"))))
+    # Negative padding crops; torch refuses it for zeros.
+    widths = number_or_each(0 if mode == "zeros" else -1, 3, rank)
+    padding = d.option("padding", st.one_of(widths, st.sampled_from(("valid", "same"))))
     d.option("stride", st.just(1) if padding == "same" else number_or_each(1, 3, rank))
     sizes = []
     for axis in range(rank):
