@@ -49,7 +49,7 @@ def correlate(x: Array, weight: Array, form: Filter, out: Sizes) -> Array:
 
 
 def adjoint_x(dy: Array, weight: Array, form: Filter, spatial: Sizes) -> Array:
-    """The adjoint of `correlate` in x: each cell of dy (N, K, *out) lays its filter, weighted, over (N, C, *spatial)."""
+    """The adjoint of `correlate` in x: each cell of dy (N, K, *out) lays its filter, weighted, on (N, C, *spatial)."""
     filters = _grouped(weight, form).swapaxes(1, 2)
     channels = form.groups * weight.shape[1]
     dx = np.zeros((len(dy), channels, *spatial), dy.dtype)
@@ -110,12 +110,13 @@ def _columns(x: Array, box: Box, form: Filter) -> Array:
     """The windows of a box as columns, (groups, C/groups·kernel, windows)."""
     lengths = _lengths(box)
     windows = gather(x[_cells(box, form)], form.kernel, form.stride, form.dilation, lengths[1:])
-    return np.moveaxis(windows, 0, 1 + len(form.kernel)).reshape(form.groups, -1, math.prod(lengths))
+    windows = np.moveaxis(windows, 0, 1 + len(form.kernel))
+    return np.asarray(windows.reshape(form.groups, -1, math.prod(lengths)))
 
 
 def _rows(y: Array, box: Box, form: Filter) -> Array:
     """The cells of a box of (N, K, *out), (groups, K/groups, windows)."""
-    return y[_seen(box)].swapaxes(0, 1).reshape(form.groups, -1, math.prod(_lengths(box)))
+    return np.asarray(y[_seen(box)].swapaxes(0, 1).reshape(form.groups, -1, math.prod(_lengths(box))))
 
 
 def check_channels(layer: str, in_channels: Any, out_channels: Any, groups: Any) -> None:

@@ -148,8 +148,8 @@ class ConvTranspose2d(_ConvTranspose):
     the spatial axes, or of all axes (those of batch and channels are not looked at), at most stride - 1 above the size
     without output padding. With `groups`, each block of channels has its own block of filters.
 
-    Gradient: dx is the convolution of dy, padded, with the filters; dW[c, k, u, v] = Σ x[n, c, i, j]·dŷ[n, k, i·s + u·d,
-    j·s + v·d] over n, i, j; db = Σ dy over batch and positions.
+    Gradient: dx is the convolution of dy, padded, with the filters; dW[c, k, u, v] = Σ x[n, c, i, j] · dŷ[n, k, p, q]
+    over n, i, j, with p = i·s + u·d and q = j·s + v·d; db = Σ dy over batch and positions.
 
     Raises ValueError or TypeError for configurations, shapes and sizes that torch refuses.
 

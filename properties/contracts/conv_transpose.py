@@ -24,7 +24,7 @@ def _conv_transpose(d: Draft, rank: int) -> dict[str, Spec]:
     d.option("padding_mode", st.just("zeros"))
     # torch wants the output padding below stride or dilation, in every axis.
     most = [max(s, g) - 1 for s, g in zip(stride, dilation, strict=True)]
-    extra = d.option("output_padding", st.integers(0, min(most)) | st.tuples(*(st.integers(0, m) for m in most)))
+    d.option("output_padding", st.integers(0, min(most)) | st.tuples(*(st.integers(0, m) for m in most)))
     # Something must be left when the padding is cut off both ends.
     sizes, least = [], []
     for k, s, g, p in zip(kernel, stride, dilation, padding, strict=True):

@@ -53,7 +53,7 @@ def theorem(case: Case) -> tuple[Array, Array]:
     padded = np.pad(image, ((0, 0), (0, 0), *pad))
     dweight = _convolve(padded.swapaxes(0, 1), error.swapaxes(0, 1)).swapaxes(0, 1)
     border = tuple((k - 1, k - 1) for k in kernel)
-    rotated = np.flip(weight, range(2, weight.ndim)).swapaxes(0, 1)
+    rotated = np.flip(weight, tuple(range(2, weight.ndim))).swapaxes(0, 1)
     full = _convolve(np.pad(error, ((0, 0), (0, 0), *border)), rotated)
     inner = (slice(before, size - after) for (before, after), size in zip(pad, full.shape[2:], strict=True))
     return dweight, full[:, :, *inner].reshape(x.shape)
