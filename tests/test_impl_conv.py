@@ -43,6 +43,14 @@ def test_negative_padding_crops_and_the_cropped_cells_have_no_gradient(rank):
     np.testing.assert_array_equal(backward(along(rank, [5, 7]))["x"], along(rank, [0, 50, 70, 0]))
 
 
+@pytest.mark.parametrize("mode", ["zeros", "reflect"])
+def test_same_padding_with_a_dilation_in_a_tuple_of_one_pads_every_axis(mode):
+    x, weight = np.random.default_rng(0).standard_normal((1, 5, 5)), np.ones((1, 1, 3, 3))
+    options = {"padding": "same", "padding_mode": mode, "bias": False}
+    y, _ = impl.Conv2d(1, 1, 3, dilation=(2,), **options)(x, weight)
+    np.testing.assert_array_equal(y, impl.Conv2d(1, 1, 3, dilation=2, **options)(x, weight)[0])
+
+
 @pytest.mark.parametrize("rank", RANKS)
 def test_transposed_convolution_lays_its_filter_and_does_not_rotate_it(rank):
     kernel = (1,) * (rank - 1) + (3,)
