@@ -21,7 +21,6 @@ def _conv_transpose(d: Draft, rank: int) -> dict[str, Spec]:
     stride = each(d.option("stride", number_or_each(1, 3, rank)), rank)
     dilation = each(d.option("dilation", number_or_each(1, 3, rank)), rank)
     padding = each(d.option("padding", number_or_each(0, 3, rank)), rank)
-    d.option("padding_mode", st.just("zeros"))
     # torch wants the output padding below stride or dilation, in every axis.
     most = [max(s, g) - 1 for s, g in zip(stride, dilation, strict=True)]
     d.option("output_padding", st.integers(0, min(most)) | st.tuples(*(st.integers(0, m) for m in most)))
@@ -45,6 +44,12 @@ def _conv_transpose(d: Draft, rank: int) -> dict[str, Spec]:
     return specs
 
 
-ConvTranspose1d = Contract("ConvTranspose1d", Module(torch.nn.ConvTranspose1d), partial(_conv_transpose, rank=1))
-ConvTranspose2d = Contract("ConvTranspose2d", Module(torch.nn.ConvTranspose2d), partial(_conv_transpose, rank=2))
-ConvTranspose3d = Contract("ConvTranspose3d", Module(torch.nn.ConvTranspose3d), partial(_conv_transpose, rank=3))
+def _contract(module: type[torch.nn.Module], rank: int) -> Contract:
+    # The only padding mode is "zeros".
+    reference = Module(module, settled=("padding_mode",))
+    return Contract(module.__name__, reference, partial(_conv_transpose, rank=rank))
+
+
+ConvTranspose1d = _contract(torch.nn.ConvTranspose1d, 1)
+ConvTranspose2d = _contract(torch.nn.ConvTranspose2d, 2)
+ConvTranspose3d = _contract(torch.nn.ConvTranspose3d, 3)
