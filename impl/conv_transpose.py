@@ -37,16 +37,16 @@ class _ConvTranspose:
         _check.choice(name, "padding_mode", self.padding_mode, ("zeros",))
         self._options()
 
-    def _options(self) -> tuple[Filter, Sizes, Sizes]:
-        """The filter, the padding and the output padding."""
+    def _options(self, one: bool = True) -> tuple[Filter, Sizes, Sizes]:
+        """The filter, the padding and the output padding; `one` admits tuples of one number."""
         name, rank = type(self).__name__, self._rank
         form = Filter(
             _check.integers(name, "kernel_size", self.kernel_size, least=1, rank=rank),
-            _check.integers(name, "stride", self.stride, least=1, rank=rank, one=True),
-            _check.integers(name, "dilation", self.dilation, least=1, rank=rank, one=True),
+            _check.integers(name, "stride", self.stride, least=1, rank=rank, one=one),
+            _check.integers(name, "dilation", self.dilation, least=1, rank=rank, one=one),
             self.groups,
         )
-        padding = _check.integers(name, "padding", self.padding, least=0, rank=rank, one=True)
+        padding = _check.integers(name, "padding", self.padding, least=0, rank=rank, one=one)
         extra = _check.integers(name, "output_padding", self.output_padding, least=0, rank=rank, one=True)
         return form, padding, extra
 
@@ -59,7 +59,8 @@ class _ConvTranspose:
     ) -> tuple[Array, Backward]:
         """y and its backward pass; `output_size` asks for one of the sizes that give x under the convolution."""
         name, rank = type(self).__name__, self._rank
-        form, padding, extra = self._options()
+        # torch looks at each axis' number when it is asked for a size, and does not find it in a tuple of one.
+        form, padding, extra = self._options(one=output_size is None)
         _check.optional(name, "bias", self.bias, bias)
         x, weight = _check.real(name, x=x, weight=weight)
         batch = check_x(name, x, self.in_channels, rank)

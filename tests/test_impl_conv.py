@@ -241,6 +241,11 @@ BAD = [
     (lambda: lay(stride=2, output_size=(7,)), ValueError, r"output_size must be from \(8,\) to \(9,\), got \(7,\)"),
     (lambda: lay(stride=2, output_size=(10,)), ValueError, r"output_size must be from \(8,\) to \(9,\)"),
     (lambda: lay(output_size=(1, 5)), ValueError, r"output_size must hold 1 or 3 integers for this x, got \(1, 5\)"),
+    (
+        lambda: lay(2, x=(2, 3, 3), stride=(1,), output_size=(4, 4)),
+        ValueError,
+        r"ConvTranspose2d: stride must be an integer or 2 integers, got \(1,\)",
+    ),
     (lambda: lay(output_size=()), TypeError, "output_size must be a sequence of integers"),
     (lambda: lay(output_size=5), TypeError, "output_size must be a sequence of integers, got 5"),
     (lambda: lay(output_size=(5.0,)), TypeError, "output_size must be a sequence of integers"),
@@ -273,6 +278,11 @@ BAD = [
 def test_bad_call_is_refused_with_this_message(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_transposed_convolution_takes_a_tuple_of_one_number_for_all_axes():
+    y, _ = lay(2, x=(2, 3, 3), stride=(2,), padding=(1,), output_padding=(1,), dilation=(3,))
+    assert y.shape == (3, 2 * 2 + 3 + 1 - 2 + 1, 7)
 
 
 def test_what_has_no_outputs_or_rows_has_no_gradient():
