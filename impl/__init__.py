@@ -14,8 +14,10 @@ array([[2., 4.]])
 
 from .activation import LeakyReLU, ReLU, Sigmoid, Tanh
 from .arithmetic import Add, Multiply
-from .conv import Conv2d
-from .linear import Linear
+from .conv import Conv1d, Conv2d, Conv3d
+from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from .fold import Fold, Unfold
+from .linear import Bilinear, Linear
 from .loss import CrossEntropyLoss, MSELoss
 from .pooling import AvgPool2d, MaxPool2d
 from .sequential import Sequential
@@ -27,9 +29,16 @@ __all__ = [
     "SGD",
     "Add",
     "AvgPool2d",
+    "Bilinear",
+    "Conv1d",
     "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CrossEntropyLoss",
     "Flatten",
+    "Fold",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
@@ -41,4 +50,5 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "Unfold",
 ]

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from . import _check
 from ._check import Array, Backward, Gradients
-from ._windows import PADDING_MODES, Sizes, Widths, gather, pad, scatter, unpad
+from ._convolution import Filter, adjoint_weight, adjoint_x, check_channels, check_x, correlate, draw
+from ._windows import PADDING_MODES, Sizes, Widths, pad, unpad
 
 
 @dataclass(frozen=True)
-class Conv2d:
-    """y[n, k, i, j] = b[k] + Σ x̂[n, c, i·s + u·d, j·s + v·d] · W[k, c, u, v] over c, u, v; x̂ is x padded.
-
-    Shapes: x (N, C, H, W) or (C, H, W); weight (K, C/groups, kh, kw); bias (K,); y (N, K, H', W') or (K, H', W')
-    with H' = ⌊(H + padding - d·(kh - 1) - 1)/s⌋ + 1, padding counted on both sides. With `groups`, the
-    channels fall into that many blocks, each seen by its own block of filters. Arrays share one floating dtype.
-
-    `padding` is a number, one a spatial axis, "valid" (none) or "same" (stride 1 only; an odd total puts
-    the larger half behind). `padding_mode`: "zeros", "reflect", "replicate" or "circular".
-
-    Gradient: with the windows of x̂ as columns X, y = W·X, so dW = Σ dy·Xᵀ over the batch, dX = Wᵀ·dy, and dx adds
-    every cell of dX to the cell of x it was copied from; db = Σ dy over batch and positions.
-
-    Raises ValueError or TypeError for configurations and shapes that torch refuses.
-
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html; the columns: Chellapilla,
-    Puri, Simard, High Performance Convolutional Neural Networks for Document Processing, 2006.
-    """
+class _Conv:
+    """A convolution of any spatial rank."""
 
     in_channels: int
     out_channels: int
@@ -42,103 +27,136 @@ class Conv2d:
     bias: bool = True
     padding_mode: str = "zeros"
 
+    _rank: ClassVar[int]
+
     def __post_init__(self) -> None:
-        name = "Conv2d"
-        _check.integer(name, "groups", self.groups, least=1)
-        for option in ("in_channels", "out_channels"):
-            if _check.integer(name, option, getattr(self, option), least=1) % self.groups:
-                raise ValueError(f"{name}: {option} must be divisible by groups={self.groups}")
+        name, rank = type(self).__name__, self._rank
+        check_channels(name, self.in_channels, self.out_channels, self.groups)
         _check.choice(name, "padding_mode", self.padding_mode, tuple(PADDING_MODES))
-        stride = _check.integers(name, "stride", self.stride, least=1, rank=2, one=True)
-        _check.integers(name, "kernel_size", self.kernel_size, least=1, rank=2)
-        _check.integers(name, "dilation", self.dilation, least=1, rank=2, one=True)
+        form = self._filter
         if isinstance(self.padding, str):
             _check.choice(name, "padding", self.padding, ("valid", "same"))
-            if self.padding == "same" and stride != (1, 1):
+            if self.padding == "same" and form.stride != (1,) * rank:
                 raise ValueError(f'{name}: padding="same" needs stride 1, got {self.stride!r}')
         else:
-            _check.integers(name, "padding", self.padding, least=0, rank=2, one=self.padding_mode == "zeros")
+            self._padding()
 
     @property
-    def _kernel(self) -> Sizes:
-        return _check.integers("Conv2d", "kernel_size", self.kernel_size, least=1, rank=2)
+    def _filter(self) -> Filter:
+        name, rank = type(self).__name__, self._rank
+        return Filter(
+            _check.integers(name, "kernel_size", self.kernel_size, least=1, rank=rank),
+            _check.integers(name, "stride", self.stride, least=1, rank=rank, one=True),
+            _check.integers(name, "dilation", self.dilation, least=1, rank=rank, one=True),
+            self.groups,
+        )
 
-    @property
-    def _dilation(self) -> Sizes:
-        return _check.integers("Conv2d", "dilation", self.dilation, least=1, rank=2, one=True)
+    def _padding(self) -> Sizes:
+        """The padding in numbers. As in torch only zeros take one number in a tuple, and only the other modes crop."""
+        zeros = self.padding_mode == "zeros"
+        least = 0 if zeros else np.iinfo(np.int64).min
+        return _check.integers(type(self).__name__, "padding", self.padding, least=least, rank=self._rank, one=zeros)
 
     def _widths(self) -> Widths:
-        """How far each spatial axis is padded, (before, after)."""
+        """How far each spatial axis is padded, (before, after); cropped where negative."""
         if self.padding == "valid":
-            return ((0, 0), (0, 0))
+            return ((0, 0),) * self._rank
         if self.padding == "same":
-            totals = [d * (k - 1) for k, d in zip(self._kernel, self._dilation, strict=True)]
-            return tuple((total // 2, total - total // 2) for total in totals)
-        sizes = _check.integers("Conv2d", "padding", self.padding, least=0, rank=2, one=True)
-        return tuple((size, size) for size in sizes)
+            return tuple(((reach - 1) // 2, reach // 2) for reach in self._filter.reach)
+        return tuple((size, size) for size in self._padding())
 
     def __call__(self, x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, Backward]:
         """y and its backward pass."""
-        name, kernel, dilation, widths = "Conv2d", self._kernel, self._dilation, self._widths()
-        stride = _check.integers(name, "stride", self.stride, least=1, rank=2, one=True)
+        name, rank, form, widths = type(self).__name__, self._rank, self._filter, self._widths()
         _check.optional(name, "bias", self.bias, bias)
         x, weight = _check.real(name, x=x, weight=weight)
-        batch = _check.spatial(name, "x", x, 2)
-        n, channels = batch.shape[:2]
-        if channels != self.in_channels:
-            raise ValueError(f"{name}: x must have {self.in_channels} channels, got shape {x.shape}")
-        groups, per_group = self.groups, self.in_channels // self.groups
-        _check.shape(name, "weight", weight, (self.out_channels, per_group, *kernel))
+        batch = check_x(name, x, self.in_channels, rank)
+        _check.shape(name, "weight", weight, (self.out_channels, self.in_channels // self.groups, *form.kernel))
         _check_padding(name, batch.shape[2:], widths, self.padding_mode)
-        padded = pad(batch, widths, self.padding_mode)
-        spatial = padded.shape[2:]
-        reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
-        if any(r > size for r, size in zip(reach, spatial, strict=True)):
-            raise ValueError(f"{name}: a kernel that reaches over {reach} does not fit the padded input {spatial}")
-        out = tuple((size - r) // s + 1 for size, r, s in zip(spatial, reach, stride, strict=True))
+        spatial = tuple(n + before + after for n, (before, after) in zip(batch.shape[2:], widths, strict=True))
+        if any(r > size for r, size in zip(form.reach, spatial, strict=True)):
+            raise ValueError(f"{name}: a kernel that reaches over {form.reach} does not fit the padded input {spatial}")
+        # What negative padding leaves of x, and by how much that is widened.
+        inner: tuple[Any, ...] = (..., *(slice(max(-before, 0), min(after, 0) or None) for before, after in widths))
+        grown = tuple((max(before, 0), max(after, 0)) for before, after in widths)
+        padded = pad(batch[inner], grown, self.padding_mode)
+        out = tuple((size - r) // s + 1 for size, r, s in zip(spatial, form.reach, form.stride, strict=True))
 
-        length = math.prod(out)
-        columns = gather(padded, kernel, stride, dilation, out).reshape(
-            n, groups, per_group * math.prod(kernel), length
-        )
-        filters = weight.reshape(groups, self.out_channels // groups, -1)
-        y = (filters @ columns).reshape(n, self.out_channels, *out)
+        y = correlate(padded, weight, form, out)
         if bias is not None:
             _, bias = _check.real(name, x=x, bias=bias)
             _check.shape(name, "bias", bias, (self.out_channels,))
-            y = y + bias[:, None, None]
-        unbatched = y.shape if x.ndim == 4 else y.shape[1:]
+            y += bias.reshape(-1, *(1,) * rank)
+        shape = y.shape if x.ndim == rank + 2 else y.shape[1:]
 
         def backward(dy: Array) -> Gradients:
-            dy = _check.cotangent(name, dy, unbatched)
-            rows = dy.reshape(n, groups, self.out_channels // groups, length)
-            dcolumns = filters.swapaxes(-1, -2) @ rows
-            dpadded = scatter(dcolumns.reshape(n, channels, *kernel, *out), spatial, stride, dilation)
-            grads = {
-                "x": unpad(dpadded, widths, self.padding_mode).reshape(x.shape),
-                "weight": (rows @ columns.swapaxes(-1, -2)).sum(axis=0).reshape(weight.shape),
-            }
+            dy = _check.cotangent(name, dy, shape).reshape(y.shape)
+            dx = np.zeros(batch.shape, dy.dtype)
+            dx[inner] = unpad(adjoint_x(dy, weight, form, spatial), grown, self.padding_mode)
+            grads = {"x": dx.reshape(x.shape), "weight": adjoint_weight(dy, padded, form)}
             if bias is not None:
-                grads["bias"] = dy.reshape(n, self.out_channels, length).sum(axis=(0, 2))
+                grads["bias"] = dy.sum(axis=(0, *range(2, dy.ndim)))
             return grads
 
-        return y.reshape(unbatched), backward
+        return y.reshape(shape), backward
 
     def init(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
-        """Fresh parameters, uniform in ±1/√fan_in as torch draws them; fan_in = C/groups · kh · kw."""
-        shape = (self.out_channels, self.in_channels // self.groups, *self._kernel)
-        bound = 1 / math.sqrt(math.prod(shape[1:]))
-        params: dict[str, Array] = {"weight": rng.uniform(-bound, bound, shape).astype(dtype)}
-        if self.bias:
-            params["bias"] = rng.uniform(-bound, bound, self.out_channels).astype(dtype)
-        return params
+        """Fresh parameters, uniform in ±1/√fan_in as torch draws them; fan_in = C/groups · cells of the kernel."""
+        shape = (self.out_channels, self.in_channels // self.groups, *self._filter.kernel)
+        return draw(rng, shape, self.out_channels if self.bias else 0, dtype)
+
+
+class Conv1d(_Conv):
+    """y[n, k, i] = b[k] + Σ x̂[n, c, i·s + u·d] · W[k, c, u] over c, u; x̂ is x padded.
+
+    Shapes: x (N, C, L) or (C, L); weight (K, C/groups, kernel); bias (K,); y (N, K, L') or (K, L') with
+    L' = ⌊(L + padding - d·(kernel - 1) - 1)/s⌋ + 1. Options, conventions, gradient and errors are those of Conv2d.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv1d.html
+    """
+
+    _rank = 1
+
+
+class Conv2d(_Conv):
+    """y[n, k, i, j] = b[k] + Σ x̂[n, c, i·s + u·d, j·s + v·d] · W[k, c, u, v] over c, u, v; x̂ is x padded.
+
+    Shapes: x (N, C, H, W) or (C, H, W); weight (K, C/groups, kh, kw); bias (K,); y (N, K, H', W') or (K, H', W')
+    with H' = ⌊(H + padding - d·(kh - 1) - 1)/s⌋ + 1, padding counted on both sides. With `groups`, the
+    channels fall into that many blocks, each seen by its own block of filters. Arrays share one floating dtype.
+
+    `padding` is a number, one a spatial axis, "valid" (none) or "same" (stride 1 only; an odd total puts
+    the larger half behind). `padding_mode`: "zeros", "reflect", "replicate" or "circular"; negative padding crops, in
+    all modes but "zeros".
+
+    Gradient: with the windows of x̂ as columns X, y = W·X, so dW = Σ dy·Xᵀ over the batch, dX = Wᵀ·dy, and dx adds
+    every cell of dX to the cell of x it was copied from; db = Σ dy over batch and positions.
+
+    Raises ValueError or TypeError for configurations and shapes that torch refuses.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html; the columns: Chellapilla,
+    Puri, Simard, High Performance Convolutional Neural Networks for Document Processing, 2006.
+    """
+
+    _rank = 2
+
+
+class Conv3d(_Conv):
+    """y[n, k, h, i, j] = b[k] + Σ x̂[n, c, h·s + t·d, i·s + u·d, j·s + v·d] · W[k, c, t, u, v] over c, t, u, v.
+
+    Shapes: x (N, C, D, H, W) or (C, D, H, W); weight (K, C/groups, kd, kh, kw); bias (K,); y (N, K, D', H', W') or
+    (K, D', H', W') with D' = ⌊(D + padding - d·(kd - 1) - 1)/s⌋ + 1. x̂ is x padded. Options, conventions, gradient
+    and errors are those of Conv2d.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv3d.html
+    """
+
+    _rank = 3
 
 
 def _check_padding(layer: str, spatial: Sizes, widths: Widths, mode: str) -> None:
-    """Reflection needs more cells than it mirrors, a circle at least as many as it repeats; all need one."""
-    if 0 in spatial:
-        raise ValueError(f"{layer}: x must not have an empty axis besides the batch, got {spatial} cells")
+    """Reflection needs more cells than it mirrors, a circle at least as many as it repeats."""
     for size, width in zip(spatial, widths, strict=True):
         widest = max(width)
-        if (mode == "reflect" and widest >= size and widest) or (mode == "circular" and widest > size):
+        if (mode == "reflect" and widest >= size) or (mode == "circular" and widest > size):
             raise ValueError(f"{layer}: padding {widest} is too wide for {size} cells in mode {mode!r}")

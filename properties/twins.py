@@ -50,20 +50,21 @@ class Module:
     Tensors that torch takes in the constructor but keeps as buffers (class weights) are inputs here: name them in
     `buffers`. A module that behaves differently in training has `modes`: then `training`, which torch sets by `train()`
     and `eval()`, is an option. `state` names the tensors that a configuration changes in place; they come out behind
-    torch's outputs.
+    torch's outputs. `settled` names arguments of which torch takes no value but the default: they are no options.
     """
 
     cls: type[torch.nn.Module]
     buffers: tuple[str, ...] = ()
     modes: bool = False
     state: Callable[[Mapping[str, Any]], tuple[str, ...]] = _no_state
+    settled: tuple[str, ...] = ()
 
     @cached_property
     def defaults(self) -> Mapping[str, Any]:
         """The constructor's options, and `training`."""
         parameters = inspect.signature(self.cls).parameters.values()
         named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-        options = {p.name: p.default for p in named if p.name not in (*NOT_OPTIONS, *self.buffers)}
+        options = {p.name: p.default for p in named if p.name not in (*NOT_OPTIONS, *self.buffers, *self.settled)}
         return {**options, "training": True} if self.modes else options
 
     @cached_property

@@ -49,6 +49,26 @@ GOOD = {
     "Add": (Add(), {"x": ones(2, 3), "other": ones(3)}),
     "AvgPool2d": (AvgPool2d(2), {"x": ones(1, 2, 4, 4)}),
     "Conv2d": (Conv2d(2, 3, 2), {"x": ones(1, 2, 4, 4), "weight": ones(3, 2, 2, 2), "bias": ones(3)}),
+    "Bilinear": (
+        impl.Bilinear(2, 4, 3),
+        {"input1": ones(5, 2), "input2": ones(5, 4), "weight": ones(3, 2, 4), "bias": ones(3)},
+    ),
+    "Conv1d": (impl.Conv1d(2, 3, 2), {"x": ones(1, 2, 4), "weight": ones(3, 2, 2), "bias": ones(3)}),
+    "Conv3d": (impl.Conv3d(2, 3, 2), {"x": ones(1, 2, 4, 4, 4), "weight": ones(3, 2, 2, 2, 2), "bias": ones(3)}),
+    "ConvTranspose1d": (
+        impl.ConvTranspose1d(2, 3, 2),
+        {"x": ones(1, 2, 4), "weight": ones(2, 3, 2), "bias": ones(3), "output_size": ids(1, fill=5)},
+    ),
+    "ConvTranspose2d": (
+        impl.ConvTranspose2d(2, 3, 2),
+        {"x": ones(1, 2, 4, 4), "weight": ones(2, 3, 2, 2), "bias": ones(3)},
+    ),
+    "ConvTranspose3d": (
+        impl.ConvTranspose3d(2, 3, 2),
+        {"x": ones(1, 2, 4, 4, 4), "weight": ones(2, 3, 2, 2, 2), "bias": ones(3)},
+    ),
+    "Fold": (impl.Fold(4, 2), {"x": ones(1, 8, 9)}),
+    "Unfold": (impl.Unfold(2), {"x": ones(1, 2, 4, 4)}),
     "CrossEntropyLoss": (
         CrossEntropyLoss(reduction="none"),
         {"x": ones(2, 3, 2), "target": ids(2, 2), "weight": ones(3)},

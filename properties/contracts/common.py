@@ -18,3 +18,18 @@ def pair(value: int | str | tuple[int, ...] | None) -> tuple[int, ...]:
     if not isinstance(value, int):
         raise TypeError(f"no pair of numbers: {value!r}")
     return (value, value)
+
+
+def number_or_each(least: int, most: int, rank: int) -> st.SearchStrategy[int | tuple[int, ...]]:
+    """One number for all spatial axes, or one each."""
+    number = st.integers(least, most)
+    return st.one_of(number, st.tuples(*(rank * [number])))
+
+
+def each(value: int | str | tuple[int, ...], rank: int) -> tuple[int, ...]:
+    """The number of each axis."""
+    if isinstance(value, tuple):
+        return value * rank if len(value) == 1 else value
+    if not isinstance(value, int):
+        raise TypeError(f"no number of each axis: {value!r}")
+    return (value,) * rank

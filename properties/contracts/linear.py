@@ -20,4 +20,17 @@ def _linear(d: Draft) -> dict[str, Spec]:
     return specs
 
 
+def _bilinear(d: Draft) -> dict[str, Spec]:
+    features = st.sampled_from((1, 2, 3, 4, 5, 9))
+    lead = d.shape(most=3)
+    n = d.option("in1_features", features)
+    m = d.option("in2_features", features)
+    out = d.option("out_features", features)
+    specs: dict[str, Spec] = {"input1": Real((*lead, n)), "input2": Real((*lead, m)), "weight": Real((out, n, m))}
+    if d.option("bias", st.sampled_from((True, False))):
+        specs["bias"] = Real((out,))
+    return specs
+
+
+Bilinear = Contract("Bilinear", Module(torch.nn.Bilinear), _bilinear)
 Linear = Contract("Linear", Module(torch.nn.Linear), _linear)

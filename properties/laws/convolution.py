@@ -48,24 +48,24 @@ def theorem(case: Case) -> tuple[Array, Array]:
     x, weight, dy = (a.astype(np.float64) for a in (case.inputs["x"], case.inputs["weight"], case.cotangents[0]))
     kernel = weight.shape[2:]
     pad = widths(case.config, kernel)
-    image = x if x.ndim == 4 else x[None]
-    error = dy if x.ndim == 4 else dy[None]
+    image = x if x.ndim == weight.ndim else x[None]
+    error = dy if dy.ndim == weight.ndim else dy[None]
     padded = np.pad(image, ((0, 0), (0, 0), *pad))
     dweight = _convolve(padded.swapaxes(0, 1), error.swapaxes(0, 1)).swapaxes(0, 1)
     border = tuple((k - 1, k - 1) for k in kernel)
-    rotated = weight[:, :, ::-1, ::-1].swapaxes(0, 1)
+    rotated = np.flip(weight, tuple(range(2, weight.ndim))).swapaxes(0, 1)
     full = _convolve(np.pad(error, ((0, 0), (0, 0), *border)), rotated)
-    inner = tuple(slice(before, full.shape[i + 2] - after) for i, (before, after) in enumerate(pad))
-    return dweight, full[:, :, inner[0], inner[1]].reshape(x.shape)
+    inner = (slice(before, size - after) for (before, after), size in zip(pad, full.shape[2:], strict=True))
+    return dweight, full[:, :, *inner].reshape(x.shape)
 
 
 def _convolve(image: Array, filters: Array) -> Array:
-    """torch's convolution of (N, C, H, W) with (K, C, h, w): no padding, stride 1; empty sums are zero."""
+    """torch's convolution of (N, C, *) with (K, C, *): no padding, stride 1; empty sums are zero."""
     if 0 in image.shape[:2] or 0 in filters.shape[:2]:
         sizes = (i - f + 1 for i, f in zip(image.shape[2:], filters.shape[2:], strict=True))
         return np.zeros((image.shape[0], filters.shape[0], *sizes))
-    result = torch.nn.functional.conv2d(torch.from_numpy(image.copy()), torch.from_numpy(filters.copy()))
-    return np.asarray(result.numpy())
+    function = getattr(torch.nn.functional, f"conv{image.ndim - 2}d")
+    return np.asarray(function(torch.from_numpy(image.copy()), torch.from_numpy(filters.copy())).numpy())
 
 
 def widths(config: Mapping[str, Any], kernel: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
@@ -75,28 +75,29 @@ def widths(config: Mapping[str, Any], kernel: tuple[int, ...]) -> tuple[tuple[in
         return tuple(((k - 1) // 2, k - 1 - (k - 1) // 2) for k in kernel)
     if padding == "valid":
         padding = 0
-    sizes = (padding, padding) if isinstance(padding, int) else padding
+    sizes = (padding,) * len(kernel) if isinstance(padding, int) else padding
     return tuple((p, p) for p in sizes)
 
 
 # The same two convolutions in NumPy alone, for scripts: a loop over the filter's offsets.
 _SOURCE = {
     "weight": [
-        "h, w = dy.shape[-2:]",
-        "error = dy.reshape(-1, *dy.shape[-3:])",
-        "image = np.pad(x.reshape(-1, *x.shape[-3:]), ((0, 0), (0, 0), *widths))",
-        "expected = np.array([[np.einsum('nchw,nkhw->kc', image[:, :, i : i + h, j : j + w], error)",
-        "    for j in range(weight.shape[3])] for i in range(weight.shape[2])]).transpose(2, 3, 0, 1)",
+        "error = dy.reshape(-1, *dy.shape[1 - weight.ndim :])",
+        "image = np.pad(x.reshape(-1, *x.shape[1 - weight.ndim :]), ((0, 0), (0, 0), *widths))",
+        "axes = [0, *range(2, weight.ndim)]",
+        "expected = np.zeros(weight.shape)",
+        "for u in np.ndindex(*weight.shape[2:]):",
+        "    cells = tuple(slice(i, i + n) for i, n in zip(u, dy.shape[2 - weight.ndim :]))",
+        "    expected[:, :, *u] = np.einsum('nc...,nk...->kc', image[:, :, *cells], error)",
     ],
     "x": [
-        "error = dy.reshape(-1, *dy.shape[-3:])",
-        "(kh, kw), (h, w) = weight.shape[2:], dy.shape[-2:]",
-        "expected = np.zeros((len(error), weight.shape[1], h + kh - 1, w + kw - 1))",
-        "for i in range(kh):",
-        "    for j in range(kw):",
-        "        expected[:, :, i : i + h, j : j + w] += np.einsum('kc,nkhw->nchw', weight[:, :, i, j], error)",
-        "(a, b), (c, d) = widths",
-        "expected = expected[:, :, a : expected.shape[2] - b, c : expected.shape[3] - d]",
+        "error = dy.reshape(-1, *dy.shape[1 - weight.ndim :])",
+        "wide = [n + k - 1 for n, k in zip(error.shape[2:], weight.shape[2:])]",
+        "expected = np.zeros((len(error), weight.shape[1], *wide))",
+        "for u in np.ndindex(*weight.shape[2:]):",
+        "    cells = tuple(slice(i, i + n) for i, n in zip(u, error.shape[2:]))",
+        "    expected[:, :, *cells] += np.einsum('kc,nk...->nc...', weight[:, :, *u], error)",
+        "expected = expected[:, :, *(slice(a, n - b) for (a, b), n in zip(widths, wide))]",
     ],
 }
 
@@ -111,6 +112,11 @@ def _script(name: str, pad: tuple[tuple[int, int], ...], expected: Expected) -> 
     ]
 
 
+def _sequence(value: Any) -> tuple[Any, ...]:
+    """The numbers of an option that has one for all axes or one each."""
+    return value if isinstance(value, tuple) else (value,)
+
+
 def _strategy(contract: Contract, fixed: Mapping[str, Any]) -> st.SearchStrategy[Situation]:
     return contract.situations(fixed={**fixed, **PLAIN})
 
@@ -120,5 +126,5 @@ THEOREM = Law(
     "at stride 1, dL/dF is x convolved with dL/dO, and dL/dX the full convolution of dL/dO with F rotated by 180°",
     judge_theorem,
     strategy=_strategy,
-    applies=lambda fixed: all(fixed.get(name, value) in (value, (value, value)) for name, value in PLAIN.items()),
+    applies=lambda fixed: all(set(_sequence(fixed.get(name, value))) == {value} for name, value in PLAIN.items()),
 )
