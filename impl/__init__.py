@@ -13,11 +13,21 @@ array([[2., 4.]])
 """
 
 from .activation import LeakyReLU, ReLU, Sigmoid, Tanh
+from .adaptive_pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+)
 from .arithmetic import Add, Multiply
+from .average_pooling import AvgPool1d, AvgPool2d, AvgPool3d
 from .conv import Conv2d
 from .linear import Linear
 from .loss import CrossEntropyLoss, MSELoss
-from .pooling import AvgPool2d, MaxPool2d
+from .lp_pooling import LPPool1d, LPPool2d, LPPool3d
+from .pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from .sequential import Sequential
 from .sgd import SGD
 from .shape import Flatten
@@ -25,16 +35,29 @@ from .softmax import LogSoftmax, Softmax
 
 __all__ = [
     "SGD",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
     "Add",
+    "AvgPool1d",
     "AvgPool2d",
+    "AvgPool3d",
     "Conv2d",
     "CrossEntropyLoss",
     "Flatten",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool1d",
     "MaxPool2d",
+    "MaxPool3d",
     "Multiply",
     "ReLU",
     "Sequential",

@@ -7,10 +7,13 @@ import difflib
 from ..contract import Contract
 from . import (
     activation,
+    adaptive_pooling,
     arithmetic,
+    average_pooling,
     conv,
     linear,
     loss,
+    lp_pooling,
     pooling,
     shape,
     softmax,
@@ -18,10 +21,13 @@ from . import (
 
 _FAMILIES = (
     activation,
+    adaptive_pooling,
     arithmetic,
+    average_pooling,
     conv,
     linear,
     loss,
+    lp_pooling,
     pooling,
     shape,
     softmax,
