@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -30,6 +32,29 @@ def _checked(name: str, dy: Array, expected: Sizes) -> Array:
     if 0 in expected[1:]:
         raise ValueError(f"{name}: dy must not have an empty axis besides the batch, got shape {dy.shape}")
     return dy
+
+
+def _largest(x: Array, spatial: Sizes, out: Sizes) -> tuple[Array, Callable[[], Array]]:
+    """Each window's largest cell, and how to find its index."""
+    ends = [bounds(n, o) for n, o in zip(spatial, out, strict=True)]
+    starts = [start for start, _ in ends]
+    kernel = tuple(int((end - start).max(initial=1)) for start, end in ends)
+    axes = [adaptive(n, o) for n, o in zip(spatial, out, strict=True)]
+    y, places = largest(x, axes, kernel, [np.zeros_like(start) for start in starts])
+    return y, lambda: positions(places, starts, kernel, (1,) * len(spatial), spatial)
+
+
+def _largest_of_all(x: Array, spatial: Sizes) -> tuple[Array, Callable[[], Array]]:
+    """The same for one window over everything, where a search through memory is faster."""
+    lead = x.shape[: x.ndim - len(spatial)]
+    planes = x.reshape(*lead, math.prod(spatial))
+    winner = planes.argmax(axis=-1, keepdims=True)
+    y = np.take_along_axis(planes, winner, axis=-1)
+    if np.isnan(y).any():  # argmax finds the first NaN
+        last = planes.shape[-1] - 1 - np.isnan(planes[..., ::-1]).argmax(axis=-1, keepdims=True)
+        winner = np.where(np.isnan(y), last, winner)
+    shape = lead + (1,) * len(spatial)
+    return y.reshape(shape), lambda: winner.astype(np.int64).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -111,14 +136,7 @@ class _AdaptiveMaxPool:
         target = _target(name, self.output_size, rank)
         out = tuple(n if size is None else size for n, size in zip(spatial, target, strict=True))
 
-        ends = [bounds(n, o) for n, o in zip(spatial, out, strict=True)]
-        starts = [start for start, _ in ends]
-        kernel = tuple(int((end - start).max(initial=1)) for start, end in ends)
-        axes = [adaptive(n, o) for n, o in zip(spatial, out, strict=True)]
-        y, places = largest(x, axes, kernel, [np.zeros_like(start) for start in starts])
-
-        def indices() -> Array:
-            return positions(places, starts, kernel, (1,) * rank, spatial)
+        y, indices = _largest_of_all(x, spatial) if out == (1,) * rank else _largest(x, spatial, out)
 
         def backward(dy: Array) -> Gradients:
             return {"x": scatter_winners(_checked(name, dy, y.shape), indices(), spatial)}

@@ -16,7 +16,12 @@ from .pooling import max_pool
 
 
 def _power(x: Array, exponent: float) -> Array:
-    """x to a power; torch's square root, also under 1, answers NaN for -∞ and keeps the sign of -0."""
+    """x to a power, computed as torch does where it can be told: √x of -∞ is NaN and keeps the sign of -0."""
+    if exponent in (1, 2, 3):
+        power: Array = math.prod([x] * int(exponent))
+        return power
+    if exponent == -2:
+        return np.asarray(np.reciprocal(x * x))
     if exponent == 0.5:
         return np.sqrt(x)
     if exponent == -0.5:

@@ -62,14 +62,20 @@ def positions(places: Array, starts: Sequence[Array], kernel: Sizes, dilation: S
         step = np.arange(kernel[axis]) * (dilation[axis] * weight)
         offset = step.reshape(-1, *(1,) * offset.ndim) + offset
         weight *= spatial[axis]
-    return np.asarray(offset.reshape(-1)[places] + start)
+    flat: Array = offset.reshape(-1)[places]
+    flat += start
+    return flat
 
 
 def scatter_winners(dy: Array, indices: Array, spatial: Sizes) -> Array:
-    """An array (..., *spatial) in which each element of dy is added to the cell of its plane with that flat index."""
+    """An array (..., *spatial) in which each element of dy is added to the cell of its plane with that flat index.
+
+    The indices are overwritten.
+    """
     lead, out = dy.shape[: -len(spatial)], dy.shape[-len(spatial) :]
     count, size = math.prod(lead), math.prod(spatial)
-    flat = indices.reshape(count, math.prod(out)) + (np.arange(count) * size)[:, None]
+    flat = indices.reshape(count, math.prod(out))
+    flat += (np.arange(count) * size)[:, None]
     dx = np.zeros(count * size, dy.dtype)
     with np.errstate(invalid="ignore"):  # ∞ - ∞ is NaN here, as in torch
         np.add.at(dx, flat.reshape(-1), dy.reshape(-1))
@@ -93,10 +99,15 @@ def max_pool(
     y, places = largest(batch, axes, kernel, [np.minimum(a, k - 1) for a, k in zip(first, kernel, strict=True)])
 
     def indices() -> Array:
-        return np.where(hollow, -1, positions(places, starts, kernel, dilation, spatial))
+        flat = positions(places, starts, kernel, dilation, spatial)
+        flat[..., hollow] = -1
+        return flat
 
     def scatter(dy: Array) -> Array:
-        return scatter_winners(np.where(hollow, 0, dy), np.maximum(indices(), 0), spatial)
+        flat = indices()
+        if hollow.any():
+            dy, flat = np.where(hollow, 0, dy), np.maximum(flat, 0)
+        return scatter_winners(dy, flat, spatial)
 
     return y, indices, scatter
 

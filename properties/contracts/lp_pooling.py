@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from hypothesis import strategies as st
 
+from ...oracle.vjp import Case
 from ..contract import Contract
 from ..domain import Draft
 from ..twins import Module
@@ -28,6 +29,23 @@ def _lp_pool(rank: int, d: Draft) -> dict[str, Spec]:
     return {"x": Real(shape)}
 
 
-LPPool1d = Contract("LPPool1d", Module(torch.nn.LPPool1d), partial(_lp_pool, 1))
-LPPool2d = Contract("LPPool2d", Module(torch.nn.LPPool2d), partial(_lp_pool, 2))
-LPPool3d = Contract("LPPool3d", Module(torch.nn.LPPool3d), partial(_lp_pool, 3))
+def _sum_is_zero(rank: int, case: Case) -> bool:
+    """Whether p is 1 and a window's sum is 0."""
+    norm, kernel = case.config["norm_type"], case.config["kernel_size"]
+    if norm != 1:
+        return False
+    pools: list[type[torch.nn.Module]] = [torch.nn.AvgPool1d, torch.nn.AvgPool2d, torch.nn.AvgPool3d]
+    mean = pools[rank - 1](kernel, case.config.get("stride"), ceil_mode=case.config.get("ceil_mode", False))
+    return bool((mean(torch.from_numpy(case.inputs["x"])) == 0).any())
+
+
+def _contract(module: type[torch.nn.Module], rank: int) -> Contract:
+    # Documented by torch: the gradient of a window whose sum is 0 is set to 0. For p = 1, y being the sum, it is 1.
+    reason = "where p is 1 and a window's sum is 0, torch sets its gradient to 0"
+    conventions = {reason: partial(_sum_is_zero, rank)}
+    return Contract(module.__name__, Module(module), partial(_lp_pool, rank), conventions=conventions)
+
+
+LPPool1d = _contract(torch.nn.LPPool1d, 1)
+LPPool2d = _contract(torch.nn.LPPool2d, 2)
+LPPool3d = _contract(torch.nn.LPPool3d, 3)

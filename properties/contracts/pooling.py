@@ -18,7 +18,9 @@ def numbers(least: int, most: int, rank: int, *, one: bool = True) -> st.SearchS
     """One number for all spatial axes, or one each, or now and then (with `one`) a tuple of one for all."""
     number = st.integers(least, most)
     each = st.tuples(*(number,) * rank)
-    return st.one_of(number, each, number, each, *((st.tuples(number),) if one else ()))
+    if not one:
+        return st.one_of(number, each) if rank > 1 else number
+    return st.one_of(number, each, number, each, st.tuples(number))
 
 
 def each(value: Any, rank: int) -> tuple[int, ...]:
