@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -162,6 +163,15 @@ def sums(x: Array, axes: Sequence[Axis], *, last_first: bool = False) -> Array:
             total[along(axis, step.windows)] += x[along(axis, step.cells)]  # type: ignore[index]
         x = total
     return x
+
+
+def sums_in_order(x: Array, axes: Sequence[Axis]) -> Array:
+    """The same sums over sliding windows, added up in row-major order, cell by cell."""
+    total = np.zeros((*x.shape[: x.ndim - len(axes)], *(axis.windows for axis in axes)), x.dtype)
+    for steps in product(*(axis.steps for axis in axes)):
+        goal, source = ((..., *cells) for cells in zip(*((step.windows, step.cells) for step in steps), strict=True))
+        total[goal] += x[source]
+    return total
 
 
 def outer(factors: Sequence[Array]) -> Array:

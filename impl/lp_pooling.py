@@ -10,16 +10,17 @@ import numpy as np
 
 from . import _check
 from ._check import Array, Backward, Gradients
-from ._pooling import Window, boolean, planes, sliding, sums, turned, window
+from ._pooling import Window, boolean, planes, sliding, sums, sums_in_order, turned, window
 from .average_pooling import average_sizes, cells_counted
 from .pooling import max_pool
 
 
 def _power(x: Array, exponent: float) -> Array:
     """x to a power, computed as torch does where it can be told: √x of -∞ is NaN and keeps the sign of -0."""
-    if exponent in (1, 2, 3):
-        power: Array = math.prod([x] * int(exponent))
-        return power
+    if exponent == 2:
+        return x * x
+    if exponent == 3:
+        return x * x * x
     if exponent == -2:
         return np.asarray(np.reciprocal(x * x))
     if exponent == 0.5:
@@ -87,7 +88,8 @@ class _LPPool:
         counts = cells_counted(spatial, shape, out, include_pad=True).astype(x.dtype)
         cells = x.dtype.type(math.prod(shape.kernel))
         with np.errstate(all="ignore"):
-            mean = sums(_power(batch, norm), axes) / counts
+            # In torch's order: powers of odd order cancel, and where exactly nothing is left there is no gradient.
+            mean = sums_in_order(_power(batch, norm), axes) / counts
             total = mean * cells
             y = _power(total, 1 / norm)
         unbatched = y.shape if x.ndim == batch.ndim else y.shape[1:]

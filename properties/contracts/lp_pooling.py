@@ -24,7 +24,8 @@ def _lp_pool(rank: int, d: Draft) -> dict[str, Spec]:
     # With infinite p torch pools maxima, which takes tuples of one number, and kernels longer than the input.
     finite = not math.isinf(norm)
     shape = window(d, rank, padded=False, one=rank == 1 and not finite, whole=rank == 3 and finite)
-    if finite and norm % 2 and d(st.booleans()):
+    # Reciprocals of both signs cancel at a pole of y, where nothing but rounding is left of it.
+    if norm == -1 or (finite and norm % 2 and d(st.booleans())):
         return {"x": Positive(shape, grad=True)}
     return {"x": Real(shape)}
 
