@@ -37,8 +37,9 @@ def window(
     most = (5, 4, 3)[rank - 1]
     kernel = each(d.option("kernel_size", numbers(1, most, rank, one=one)), rank)
     dilation = each(d.option("dilation", numbers(1, 3, rank)), rank) if dilated else (1,) * rank
-    stride = d.option("stride", st.one_of(st.none(), numbers(1, 3, rank)))
-    steps = kernel if stride is None else each(stride, rank)
+    # An empty tuple is torch's other spelling of None.
+    stride = d.option("stride", st.one_of(st.none(), st.none(), numbers(1, 3, rank), st.just(())))
+    steps = kernel if stride in (None, ()) else each(stride, rank)
     # torch pads by half a kernel at most, dilated or not.
     half = [k // 2 for k in kernel]
     pads = st.one_of(numbers(0, min(half), rank), st.tuples(*(st.integers(0, h) for h in half)))
