@@ -13,13 +13,25 @@ array([[2., 4.]])
 """
 
 from .activation import LeakyReLU, ReLU, Sigmoid, Tanh
+from .adaptive_pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+)
 from .arithmetic import Add, Multiply
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .fold import Fold, Unfold
 from .linear import Bilinear, Linear
+from .average_pooling import AvgPool1d, AvgPool2d, AvgPool3d
+from .conv import Conv2d
+from .linear import Linear
 from .loss import CrossEntropyLoss, MSELoss
-from .pooling import AvgPool2d, MaxPool2d
+from .lp_pooling import LPPool1d, LPPool2d, LPPool3d
+from .pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from .sequential import Sequential
 from .sgd import SGD
 from .shape import Flatten
@@ -27,10 +39,18 @@ from .softmax import LogSoftmax, Softmax
 
 __all__ = [
     "SGD",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
     "Add",
+    "AvgPool1d",
     "AvgPool2d",
     "Bilinear",
     "Conv1d",
+    "AvgPool3d",
     "Conv2d",
     "Conv3d",
     "ConvTranspose1d",
@@ -39,11 +59,16 @@ __all__ = [
     "CrossEntropyLoss",
     "Flatten",
     "Fold",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool1d",
     "MaxPool2d",
+    "MaxPool3d",
     "Multiply",
     "ReLU",
     "Sequential",

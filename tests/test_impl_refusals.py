@@ -46,7 +46,15 @@ def ids(*shape, fill=0):
 
 # A good call of each layer.
 GOOD = {
+    "AdaptiveAvgPool1d": (impl.AdaptiveAvgPool1d(2), {"x": ones(1, 2, 4)}),
+    "AdaptiveAvgPool2d": (impl.AdaptiveAvgPool2d(2), {"x": ones(1, 2, 4, 4)}),
+    "AdaptiveAvgPool3d": (impl.AdaptiveAvgPool3d(2), {"x": ones(1, 2, 4, 4, 4)}),
+    "AdaptiveMaxPool1d": (impl.AdaptiveMaxPool1d(2), {"x": ones(1, 2, 4)}),
+    "AdaptiveMaxPool2d": (impl.AdaptiveMaxPool2d(2), {"x": ones(1, 2, 4, 4)}),
+    "AdaptiveMaxPool3d": (impl.AdaptiveMaxPool3d(2), {"x": ones(1, 2, 4, 4, 4)}),
     "Add": (Add(), {"x": ones(2, 3), "other": ones(3)}),
+    "AvgPool1d": (impl.AvgPool1d(2), {"x": ones(1, 2, 4)}),
+    "AvgPool3d": (impl.AvgPool3d(2), {"x": ones(1, 2, 4, 4, 4)}),
     "AvgPool2d": (AvgPool2d(2), {"x": ones(1, 2, 4, 4)}),
     "Conv2d": (Conv2d(2, 3, 2), {"x": ones(1, 2, 4, 4), "weight": ones(3, 2, 2, 2), "bias": ones(3)}),
     "Bilinear": (
@@ -74,10 +82,15 @@ GOOD = {
         {"x": ones(2, 3, 2), "target": ids(2, 2), "weight": ones(3)},
     ),
     "Flatten": (Flatten(), {"x": ones(2, 3, 4)}),
+    "LPPool1d": (impl.LPPool1d(2, 2), {"x": ones(1, 2, 4)}),
+    "LPPool2d": (impl.LPPool2d(2, 2), {"x": ones(1, 2, 4, 4)}),
+    "LPPool3d": (impl.LPPool3d(2, 2), {"x": ones(1, 2, 4, 4, 4)}),
     "LeakyReLU": (LeakyReLU(), {"x": ones(2, 3)}),
     "Linear": (Linear(2, 3), {"x": ones(4, 2), "weight": ones(3, 2), "bias": ones(3)}),
     "LogSoftmax": (LogSoftmax(), {"x": ones(2, 3)}),
     "MSELoss": (MSELoss(reduction="none"), {"x": ones(2, 3), "target": ones(2, 3)}),
+    "MaxPool1d": (impl.MaxPool1d(2), {"x": ones(1, 2, 4)}),
+    "MaxPool3d": (impl.MaxPool3d(2), {"x": ones(1, 2, 4, 4, 4)}),
     "MaxPool2d": (MaxPool2d(2), {"x": ones(1, 2, 4, 4)}),
     "Multiply": (Multiply(), {"x": ones(2, 3), "other": ones(3)}),
     "ReLU": (ReLU(), {"x": ones(2, 3)}),

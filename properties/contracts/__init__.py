@@ -7,12 +7,15 @@ import difflib
 from ..contract import Contract
 from . import (
     activation,
+    adaptive_pooling,
     arithmetic,
+    average_pooling,
     conv,
     conv_transpose,
     fold,
     linear,
     loss,
+    lp_pooling,
     pooling,
     shape,
     softmax,
@@ -20,12 +23,15 @@ from . import (
 
 _FAMILIES = (
     activation,
+    adaptive_pooling,
     arithmetic,
+    average_pooling,
     conv,
     conv_transpose,
     fold,
     linear,
     loss,
+    lp_pooling,
     pooling,
     shape,
     softmax,

@@ -1,4 +1,9 @@
-"""Contracts of the pooling layers."""
+"""Contracts of max pooling, and what all pooling over sliding windows draws."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
 
 import torch
 from hypothesis import strategies as st
@@ -7,38 +12,53 @@ from ..contract import Contract
 from ..domain import Draft
 from ..twins import Module
 from ..values import Real, Spec
-from .common import number_or_pair, pair
 
 
-def _window(d: Draft, dilated: bool) -> dict[str, Spec]:
-    kernel = pair(d.option("kernel_size", number_or_pair(1, 4)))
-    dilation = pair(d.option("dilation", number_or_pair(1, 3))) if dilated else (1, 1)
-    d.option("stride", st.one_of(st.none(), number_or_pair(1, 3)))
+def numbers(least: int, most: int, rank: int, *, one: bool = True) -> st.SearchStrategy[int | tuple[int, ...]]:
+    """One number for all spatial axes, or one each, or now and then (with `one`) a tuple of one for all."""
+    number = st.integers(least, most)
+    each = st.tuples(*(number,) * rank)
+    if not one:
+        return st.one_of(number, each) if rank > 1 else number
+    return st.one_of(number, each, number, each, st.tuples(number))
+
+
+def each(value: Any, rank: int) -> tuple[int, ...]:
+    """The number of each axis."""
+    if not isinstance(value, list | tuple):
+        return (value,) * rank
+    return tuple(value) * rank if len(value) == 1 else tuple(value)
+
+
+def window(
+    d: Draft, rank: int, *, padded: bool = True, dilated: bool = False, one: bool = True, whole: bool = False
+) -> tuple[int, ...]:
+    """The shape of x, once the options of a sliding window are drawn; `whole`: as long as the kernel, at least."""
+    most = (5, 4, 3)[rank - 1]
+    kernel = each(d.option("kernel_size", numbers(1, most, rank, one=one)), rank)
+    dilation = each(d.option("dilation", numbers(1, 3, rank)), rank) if dilated else (1,) * rank
+    # An empty tuple is torch's other spelling of None.
+    stride = d.option("stride", st.one_of(st.none(), st.none(), numbers(1, 3, rank), st.just(())))
+    steps = kernel if stride in (None, ()) else each(stride, rank)
     # torch pads by half a kernel at most, dilated or not.
     half = [k // 2 for k in kernel]
-    each = st.tuples(*(st.integers(0, h) for h in half))
-    padding = pair(d.option("padding", st.one_of(st.integers(0, min(half)), each)))
-    d.option("ceil_mode", st.booleans())
-    sizes = [
+    pads = st.one_of(numbers(0, min(half), rank), st.tuples(*(st.integers(0, h) for h in half)))
+    padding = each(d.option("padding", pads), rank) if padded else (0,) * rank
+    ceil = d.option("ceil_mode", st.booleans())
+    sizes = []
+    for k, s, p, gap in zip(kernel, steps, padding, dilation, strict=True):
+        fits = gap * (k - 1) + 1 - 2 * p - (s - 1 if ceil else 0)
         # Below `dilation` cells a window can fall between the cells and hold none of them. torch then answers -inf with
         # an index outside the plane and writes the gradient there, outside its memory: nothing to compare with.
-        max(s, s * (k - 1) + 1 - 2 * p) + d(st.integers(0, 5))
-        for s, k, p in zip(dilation, kernel, padding, strict=True)
-    ]
-    return {"x": Real((*d.batch(), d.size(3), *sizes))}
+        sizes.append(max(gap, fits, k if whole else 1) + d(st.integers(0, (6, 5, 3)[rank - 1])))
+    return (*d.batch(), d.size((4, 3, 2)[rank - 1]), *sizes)
 
 
-def _max_pool2d(d: Draft) -> dict[str, Spec]:
+def _max_pool(rank: int, d: Draft) -> dict[str, Spec]:
     d.option("return_indices", st.booleans())
-    return _window(d, dilated=True)
+    return {"x": Real(window(d, rank, dilated=True))}
 
 
-def _avg_pool2d(d: Draft) -> dict[str, Spec]:
-    d.option("count_include_pad", st.sampled_from((True, False)))
-    # Without an override there is more to go wrong, so it is drawn as often as all of them.
-    d.option("divisor_override", st.sampled_from((None, None, None, None, 1, 2, 7, -3)))
-    return _window(d, dilated=False)
-
-
-MaxPool2d = Contract("MaxPool2d", Module(torch.nn.MaxPool2d), _max_pool2d)
-AvgPool2d = Contract("AvgPool2d", Module(torch.nn.AvgPool2d), _avg_pool2d)
+MaxPool1d = Contract("MaxPool1d", Module(torch.nn.MaxPool1d), partial(_max_pool, 1))
+MaxPool2d = Contract("MaxPool2d", Module(torch.nn.MaxPool2d), partial(_max_pool, 2))
+MaxPool3d = Contract("MaxPool3d", Module(torch.nn.MaxPool3d), partial(_max_pool, 3))

@@ -8,6 +8,7 @@ import numpy as np
 
 from gradjury import impl
 from gradjury.impl._windows import gather, scatter
+from gradjury.properties.contracts.common import pair
 
 
 class MaxTieToBoth(impl.MaxPool2d):
@@ -16,11 +17,10 @@ class MaxTieToBoth(impl.MaxPool2d):
     def __call__(self, x):
         answer, backward = super().__call__(x)
         y = answer[0] if self.return_indices else answer
-        if self.padding not in (0, (0, 0)) or self.dilation not in (1, (1, 1)) or self.ceil_mode:
+        if self.padding not in (0, (0,), (0, 0)) or self.dilation not in (1, (1,), (1, 1)) or self.ceil_mode:
             return answer, backward
-        kernel = self.kernel_size if isinstance(self.kernel_size, tuple) else (self.kernel_size,) * 2
-        stride = self.stride or kernel
-        stride = stride if isinstance(stride, tuple) else (stride,) * 2
+        kernel = pair(self.kernel_size)
+        stride = pair(self.stride or kernel)
 
         def wrong(dy):
             windows = gather(x, kernel, stride, (1, 1), y.shape[-2:])
