@@ -15,6 +15,7 @@ array([[2., 4.]])
 from .activation import LeakyReLU, ReLU, Sigmoid, Tanh
 from .arithmetic import Add, Multiply
 from .conv import Conv2d
+from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from .linear import Linear
 from .loss import CrossEntropyLoss, MSELoss
 from .pooling import AvgPool2d, MaxPool2d
@@ -26,9 +27,15 @@ from .softmax import LogSoftmax, Softmax
 __all__ = [
     "SGD",
     "Add",
+    "AlphaDropout",
     "AvgPool2d",
     "Conv2d",
     "CrossEntropyLoss",
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "FeatureAlphaDropout",
     "Flatten",
     "LeakyReLU",
     "Linear",

@@ -58,6 +58,13 @@ LAYERS = [
     Softmax(),
     Softmax(0),
     Tanh(),
+    impl.Dropout(),
+    impl.Dropout(0.25, training=False),
+    impl.Dropout1d(),
+    impl.Dropout2d(0.1),
+    impl.Dropout3d(0.9),
+    impl.AlphaDropout(),
+    impl.FeatureAlphaDropout(0.3),
 ]
 
 

@@ -64,6 +64,17 @@ GOOD = {
     "Sigmoid": (Sigmoid(), {"x": ones(2, 3)}),
     "Softmax": (Softmax(), {"x": ones(2, 3)}),
     "Tanh": (Tanh(), {"x": ones(2, 3)}),
+    **{
+        name: (getattr(impl, name)(), {"x": ones(2, 3, 4), "mask": ones(*mask) > 0})
+        for name, mask in {
+            "Dropout": (2, 3, 4),
+            "Dropout1d": (2, 3, 1),
+            "Dropout2d": (2, 3, 1),
+            "Dropout3d": (2, 1, 1),
+            "AlphaDropout": (2, 3, 4),
+            "FeatureAlphaDropout": (2, 3, 1),
+        }.items()
+    },
 }
 REAL = [(name, argument) for name, (_, inputs) in GOOD.items() for argument, a in inputs.items() if a.dtype.kind == "f"]
 
