@@ -16,6 +16,7 @@ from .activation import LeakyReLU, ReLU, Sigmoid, Tanh
 from .arithmetic import Add, Multiply
 from .conv import Conv2d
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from .fractional_pooling import FractionalMaxPool2d, FractionalMaxPool3d
 from .linear import Linear
 from .loss import CrossEntropyLoss, MSELoss
 from .pooling import AvgPool2d, MaxPool2d
@@ -23,6 +24,7 @@ from .sequential import Sequential
 from .sgd import SGD
 from .shape import Flatten
 from .softmax import LogSoftmax, Softmax
+from .unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 
 __all__ = [
     "SGD",
@@ -37,11 +39,16 @@ __all__ = [
     "Dropout3d",
     "FeatureAlphaDropout",
     "Flatten",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
     "MSELoss",
     "MaxPool2d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Multiply",
     "ReLU",
     "Sequential",

@@ -10,11 +10,13 @@ from . import (
     arithmetic,
     conv,
     dropout,
+    fractional_pooling,
     linear,
     loss,
     pooling,
     shape,
     softmax,
+    unpooling,
 )
 
 _FAMILIES = (
@@ -22,11 +24,13 @@ _FAMILIES = (
     arithmetic,
     conv,
     dropout,
+    fractional_pooling,
     linear,
     loss,
     pooling,
     shape,
     softmax,
+    unpooling,
 )
 ALL: dict[str, Contract] = {
     value.name: value for family in _FAMILIES for value in vars(family).values() if isinstance(value, Contract)
