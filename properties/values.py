@@ -164,16 +164,17 @@ class Index:
     below: int
     instead: int | None = None
     grad: bool = False
+    dtype: str = "int64"
 
     def make(self, brush: Brush) -> Array:
         """Uniform indices, one and about a quarter of the others replaced by `instead`."""
-        index = brush.rng.integers(0, self.below, self.shape)
+        index = np.asarray(brush.rng.integers(0, self.below, self.shape), self.dtype)
         if self.instead is None:
-            return np.asarray(index)
+            return index
         replaced = np.array(brush.rng.random(self.shape) < 1 / 4)  # an array for rank 0 too
         if replaced.size:
             replaced.flat[brush.rng.integers(replaced.size)] = True
-        return np.where(replaced, self.instead, index)
+        return np.where(replaced, index.dtype.type(self.instead), index)
 
 
 @dataclass(frozen=True)

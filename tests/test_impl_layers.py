@@ -65,6 +65,17 @@ LAYERS = [
     impl.Dropout3d(0.9),
     impl.AlphaDropout(),
     impl.FeatureAlphaDropout(0.3),
+    impl.FractionalMaxPool2d(2, 3),
+    impl.FractionalMaxPool2d((3, 2), output_ratio=(0.5, 0.7), return_indices=True),
+    impl.FractionalMaxPool3d(2, output_ratio=0.5),
+    impl.FractionalMaxPool3d((3, 2, 1), (1, 2, 3)),
+    impl.MaxUnpool1d(2),
+    impl.MaxUnpool2d((3, 2), 1, (1, 0)),
+    impl.MaxUnpool3d((3, 2, 2), stride=(1, 2, 3)),
+    impl.Embedding(5, 3),
+    impl.Embedding(5, 3, -1, 1.5, 1.0, scale_grad_by_freq=True),
+    impl.EmbeddingBag(5, 3),
+    impl.EmbeddingBag(5, 3, 2.0, 3, mode="sum", include_last_offset=True, padding_idx=0),
 ]
 
 
