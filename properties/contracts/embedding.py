@@ -125,7 +125,7 @@ def _embedding_bag(d: Draft) -> dict[str, Spec]:
         shape = (ends[-1] + (d(st.sampled_from((0, 0, 2))) if last and lengths else 0),)
         specs["offsets"] = Given(ends if last else ends[:-1])
     specs = {"x": Index(shape, rows, dtype=_kind(d)), **specs}
-    if mode == "sum" and d(st.booleans()):
+    if mode == "sum" and d(st.sampled_from((True, True, False))):
         specs["per_sample_weights"] = Real(shape)
     return {**specs, "weight": table}
 
