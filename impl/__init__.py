@@ -28,6 +28,9 @@ from .fold import Fold, Unfold
 from .linear import Bilinear, Linear
 from .average_pooling import AvgPool1d, AvgPool2d, AvgPool3d
 from .conv import Conv2d
+from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from .embedding import Embedding, EmbeddingBag
+from .fractional_pooling import FractionalMaxPool2d, FractionalMaxPool3d
 from .linear import Linear
 from .loss import CrossEntropyLoss, MSELoss
 from .lp_pooling import LPPool1d, LPPool2d, LPPool3d
@@ -36,6 +39,7 @@ from .sequential import Sequential
 from .sgd import SGD
 from .shape import Flatten
 from .softmax import LogSoftmax, Softmax
+from .unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 
 __all__ = [
     "SGD",
@@ -47,6 +51,7 @@ __all__ = [
     "AdaptiveMaxPool3d",
     "Add",
     "AvgPool1d",
+    "AlphaDropout",
     "AvgPool2d",
     "Bilinear",
     "Conv1d",
@@ -57,11 +62,20 @@ __all__ = [
     "ConvTranspose2d",
     "ConvTranspose3d",
     "CrossEntropyLoss",
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "Embedding",
+    "EmbeddingBag",
+    "FeatureAlphaDropout",
     "Flatten",
     "Fold",
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
@@ -69,6 +83,9 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Multiply",
     "ReLU",
     "Sequential",

@@ -6,6 +6,7 @@ it draws the shapes, a seed and the names of edits, and a generator seeded with 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -163,16 +164,34 @@ class Index:
     below: int
     instead: int | None = None
     grad: bool = False
+    dtype: str = "int64"
 
     def make(self, brush: Brush) -> Array:
         """Uniform indices, one and about a quarter of the others replaced by `instead`."""
-        index = brush.rng.integers(0, self.below, self.shape)
+        index = np.asarray(brush.rng.integers(0, self.below, self.shape), self.dtype)
         if self.instead is None:
-            return np.asarray(index)
+            return index
         replaced = np.array(brush.rng.random(self.shape) < 1 / 4)  # an array for rank 0 too
         if replaced.size:
             replaced.flat[brush.rng.integers(replaced.size)] = True
-        return np.where(replaced, self.instead, index)
+        return np.where(replaced, index.dtype.type(self.instead), index)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Whole numbers from 0 below `below`, distinct within the last `axes` axes: cells to put things in."""
+
+    shape: Shape
+    axes: int
+    below: int
+    grad: bool = False
+
+    def make(self, brush: Brush) -> Array:
+        """The beginning of a permutation for each block."""
+        lead, block = self.shape[: -self.axes], self.shape[-self.axes :]
+        cells = np.broadcast_to(np.arange(self.below), (*lead, self.below))
+        chosen = brush.rng.permuted(cells, axis=-1)[..., : math.prod(block)]
+        return np.asarray(chosen.reshape(self.shape))
 
 
 @dataclass(frozen=True)

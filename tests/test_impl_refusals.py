@@ -1,6 +1,7 @@
 """What our layers refuse, and in which words: who refuses, which argument, and never from inside NumPy."""
 
 import traceback
+from itertools import pairwise
 from pathlib import Path
 
 import hypothesis
@@ -97,6 +98,37 @@ GOOD = {
     "Sigmoid": (Sigmoid(), {"x": ones(2, 3)}),
     "Softmax": (Softmax(), {"x": ones(2, 3)}),
     "Tanh": (Tanh(), {"x": ones(2, 3)}),
+    **{
+        name: (getattr(impl, name)(), {"x": ones(2, 3, 4), "mask": ones(*mask) > 0})
+        for name, mask in {
+            "Dropout": (2, 3, 4),
+            "Dropout1d": (2, 3, 1),
+            "Dropout2d": (2, 3, 1),
+            "Dropout3d": (2, 1, 1),
+            "AlphaDropout": (2, 3, 4),
+            "FeatureAlphaDropout": (2, 3, 1),
+        }.items()
+    },
+    "FractionalMaxPool2d": (
+        impl.FractionalMaxPool2d(2, 2),
+        {"x": ones(1, 2, 4, 4), "_random_samples": ones(1, 2, 2) / 2},
+    ),
+    "FractionalMaxPool3d": (
+        impl.FractionalMaxPool3d(2, 2),
+        {"x": ones(2, 4, 4, 4), "_random_samples": ones(1, 2, 3) / 2},
+    ),
+    **{
+        f"MaxUnpool{rank}d": (
+            getattr(impl, f"MaxUnpool{rank}d")(2),
+            {"x": ones(2, 3, *(1,) * rank), "indices": ids(2, 3, *(1,) * rank), "output_size": ids(rank, fill=3)},
+        )
+        for rank in (1, 2, 3)
+    },
+    "Embedding": (impl.Embedding(3, 2), {"x": ids(2, 4), "weight": ones(3, 2)}),
+    "EmbeddingBag": (
+        impl.EmbeddingBag(3, 2, mode="sum"),
+        {"x": ids(4), "offsets": ids(2), "weight": ones(3, 2), "per_sample_weights": ones(4)},
+    ),
 }
 REAL = [(name, argument) for name, (_, inputs) in GOOD.items() for argument, a in inputs.items() if a.dtype.kind == "f"]
 
@@ -245,7 +277,8 @@ def test_anything_but_floating_point_is_refused(layer, argument, dtype):
     assert_ours(caught.value, layer)
 
 
-@pytest.mark.parametrize(("layer", "argument"), [(layer, argument) for layer, argument in REAL if argument != "x"])
+# All but the first, whose precision is the one that the others must have.
+@pytest.mark.parametrize(("layer", "argument"), [(a, b) for (first, _), (a, b) in pairwise(REAL) if a == first])
 def test_mixed_precision_is_refused(layer, argument):
     call, inputs = GOOD[layer]
     with pytest.raises(TypeError, match=rf"\b{argument}\b") as caught:

@@ -13,12 +13,16 @@ from . import (
     conv,
     conv_transpose,
     fold,
+    dropout,
+    embedding,
+    fractional_pooling,
     linear,
     loss,
     lp_pooling,
     pooling,
     shape,
     softmax,
+    unpooling,
 )
 
 _FAMILIES = (
@@ -29,12 +33,16 @@ _FAMILIES = (
     conv,
     conv_transpose,
     fold,
+    dropout,
+    embedding,
+    fractional_pooling,
     linear,
     loss,
     lp_pooling,
     pooling,
     shape,
     softmax,
+    unpooling,
 )
 ALL: dict[str, Contract] = {
     value.name: value for family in _FAMILIES for value in vars(family).values() if isinstance(value, Contract)
