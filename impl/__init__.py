@@ -22,6 +22,7 @@ from .sequential import Sequential
 from .sgd import SGD
 from .shape import Flatten
 from .softmax import LogSoftmax, Softmax
+from .upsampling import Interpolate, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 __all__ = [
     "SGD",
@@ -30,6 +31,7 @@ __all__ = [
     "Conv2d",
     "CrossEntropyLoss",
     "Flatten",
+    "Interpolate",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
@@ -41,4 +43,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
 ]

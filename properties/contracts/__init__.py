@@ -14,6 +14,7 @@ from . import (
     pooling,
     shape,
     softmax,
+    upsampling,
 )
 
 _FAMILIES = (
@@ -25,6 +26,7 @@ _FAMILIES = (
     pooling,
     shape,
     softmax,
+    upsampling,
 )
 ALL: dict[str, Contract] = {
     value.name: value for family in _FAMILIES for value in vars(family).values() if isinstance(value, Contract)
