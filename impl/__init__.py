@@ -15,6 +15,7 @@ array([[2., 4.]])
 from .activation import LeakyReLU, ReLU, Sigmoid, Tanh
 from .arithmetic import Add, Multiply
 from .conv import Conv2d
+from .grid import AffineGrid, GridSample
 from .linear import Linear
 from .loss import CrossEntropyLoss, MSELoss
 from .pooling import AvgPool2d, MaxPool2d
@@ -27,10 +28,12 @@ from .upsampling import Interpolate, Upsample, UpsamplingBilinear2d, UpsamplingN
 __all__ = [
     "SGD",
     "Add",
+    "AffineGrid",
     "AvgPool2d",
     "Conv2d",
     "CrossEntropyLoss",
     "Flatten",
+    "GridSample",
     "Interpolate",
     "LeakyReLU",
     "Linear",
