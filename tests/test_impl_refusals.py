@@ -47,6 +47,7 @@ def ids(*shape, fill=0):
 # A good call of each layer.
 GOOD = {
     "Add": (Add(), {"x": ones(2, 3), "other": ones(3)}),
+    "AffineGrid": (impl.AffineGrid((2, 1, 3, 4)), {"theta": ones(2, 2, 3)}),
     "AvgPool2d": (AvgPool2d(2), {"x": ones(1, 2, 4, 4)}),
     "Conv2d": (Conv2d(2, 3, 2), {"x": ones(1, 2, 4, 4), "weight": ones(3, 2, 2, 2), "bias": ones(3)}),
     "CrossEntropyLoss": (
@@ -54,6 +55,11 @@ GOOD = {
         {"x": ones(2, 3, 2), "target": ids(2, 2), "weight": ones(3)},
     ),
     "Flatten": (Flatten(), {"x": ones(2, 3, 4)}),
+    "GridSample": (impl.GridSample(), {"x": ones(1, 2, 3, 3), "grid": ones(1, 2, 2, 2)}),
+    "Interpolate": (impl.Interpolate(3), {"x": ones(1, 2, 4, 4)}),
+    "Upsample": (impl.Upsample(3), {"x": ones(1, 2, 4, 4)}),
+    "UpsamplingBilinear2d": (impl.UpsamplingBilinear2d(3), {"x": ones(1, 2, 4, 4)}),
+    "UpsamplingNearest2d": (impl.UpsamplingNearest2d(3), {"x": ones(1, 2, 4, 4)}),
     "LeakyReLU": (LeakyReLU(), {"x": ones(2, 3)}),
     "Linear": (Linear(2, 3), {"x": ones(4, 2), "weight": ones(3, 2), "bias": ones(3)}),
     "LogSoftmax": (LogSoftmax(), {"x": ones(2, 3)}),
