@@ -70,7 +70,7 @@ def test_long_axes_without_a_dense_matrix_agree_with_torch(mode, dtype):
 
 @pytest.mark.parametrize("axis", [-1, -2])
 def test_both_ways_of_applying_taps_are_the_same_matrix(axis, monkeypatch):
-    taps = _resampling.antialiased(7, 3, None, False, np.float64, _resampling.lanczos, 3)
+    taps = _resampling.antialiased(7, 3, None, False, np.float64, _resampling.triangle, 1)
     assert len(set(taps.count)) > 1
     rng = np.random.default_rng(0)
     x, dy = rng.standard_normal((2, 7, 7)), rng.standard_normal((2, 3, 3))
