@@ -31,6 +31,7 @@ from .conv import Conv2d
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from .embedding import Embedding, EmbeddingBag
 from .fractional_pooling import FractionalMaxPool2d, FractionalMaxPool3d
+from .grid import AffineGrid, GridSample
 from .linear import Linear
 from .loss import CrossEntropyLoss, MSELoss
 from .lp_pooling import LPPool1d, LPPool2d, LPPool3d
@@ -40,6 +41,7 @@ from .sgd import SGD
 from .shape import Flatten
 from .softmax import LogSoftmax, Softmax
 from .unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
+from .upsampling import Interpolate, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 __all__ = [
     "SGD",
@@ -52,6 +54,7 @@ __all__ = [
     "Add",
     "AvgPool1d",
     "AlphaDropout",
+    "AffineGrid",
     "AvgPool2d",
     "Bilinear",
     "Conv1d",
@@ -76,6 +79,8 @@ __all__ = [
     "LPPool3d",
     "FractionalMaxPool2d",
     "FractionalMaxPool3d",
+    "GridSample",
+    "Interpolate",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
@@ -93,4 +98,7 @@ __all__ = [
     "Softmax",
     "Tanh",
     "Unfold",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
 ]

@@ -230,6 +230,29 @@ class Between:
 
 
 @dataclass(frozen=True)
+class Positions:
+    """Normalised positions in a plane of these cells, -1 to 1 from edge to edge; some lie outside.
+
+    Whole brushes pick edges, centres of cells and the middle between two, as exactly as the dtype can say them.
+    """
+
+    shape: Shape
+    cells: Shape
+    align_corners: bool
+    grad: bool = True
+
+    def make(self, brush: Brush) -> Array:
+        """Uniform numbers, or halves of cells."""
+        if not brush.whole:
+            return brush.rng.uniform(-1.5, 1.5, self.shape)
+        count = np.array(self.cells[::-1])  # the last coordinate belongs to the first axis
+        half = brush.rng.integers(-3, 2 * count + 2, self.shape) / 2
+        if self.align_corners:
+            return np.asarray(2 * half / np.maximum(count - 1, 1) - 1)
+        return np.asarray((2 * half + 1) / count - 1)
+
+
+@dataclass(frozen=True)
 class Mask:
     """Truth values, true with probability `share`."""
 

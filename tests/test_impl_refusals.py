@@ -56,6 +56,7 @@ GOOD = {
     "Add": (Add(), {"x": ones(2, 3), "other": ones(3)}),
     "AvgPool1d": (impl.AvgPool1d(2), {"x": ones(1, 2, 4)}),
     "AvgPool3d": (impl.AvgPool3d(2), {"x": ones(1, 2, 4, 4, 4)}),
+    "AffineGrid": (impl.AffineGrid((2, 1, 3, 4)), {"theta": ones(2, 2, 3)}),
     "AvgPool2d": (AvgPool2d(2), {"x": ones(1, 2, 4, 4)}),
     "Conv2d": (Conv2d(2, 3, 2), {"x": ones(1, 2, 4, 4), "weight": ones(3, 2, 2, 2), "bias": ones(3)}),
     "Bilinear": (
@@ -86,6 +87,11 @@ GOOD = {
     "LPPool1d": (impl.LPPool1d(2, 2), {"x": ones(1, 2, 4)}),
     "LPPool2d": (impl.LPPool2d(2, 2), {"x": ones(1, 2, 4, 4)}),
     "LPPool3d": (impl.LPPool3d(2, 2), {"x": ones(1, 2, 4, 4, 4)}),
+    "GridSample": (impl.GridSample(), {"x": ones(1, 2, 3, 3), "grid": ones(1, 2, 2, 2)}),
+    "Interpolate": (impl.Interpolate(3), {"x": ones(1, 2, 4, 4)}),
+    "Upsample": (impl.Upsample(3), {"x": ones(1, 2, 4, 4)}),
+    "UpsamplingBilinear2d": (impl.UpsamplingBilinear2d(3), {"x": ones(1, 2, 4, 4)}),
+    "UpsamplingNearest2d": (impl.UpsamplingNearest2d(3), {"x": ones(1, 2, 4, 4)}),
     "LeakyReLU": (LeakyReLU(), {"x": ones(2, 3)}),
     "Linear": (Linear(2, 3), {"x": ones(4, 2), "weight": ones(3, 2), "bias": ones(3)}),
     "LogSoftmax": (LogSoftmax(), {"x": ones(2, 3)}),
@@ -279,6 +285,7 @@ def test_anything_but_floating_point_is_refused(layer, argument, dtype):
 
 # All but the first, whose precision is the one that the others must have.
 @pytest.mark.parametrize(("layer", "argument"), [(a, b) for (first, _), (a, b) in pairwise(REAL) if a == first])
+@pytest.mark.parametrize(("layer", "argument"), [(n, a) for n, a in REAL if a != next(iter(GOOD[n][1]))])
 def test_mixed_precision_is_refused(layer, argument):
     call, inputs = GOOD[layer]
     with pytest.raises(TypeError, match=rf"\b{argument}\b") as caught:

@@ -16,6 +16,7 @@ from . import (
     dropout,
     embedding,
     fractional_pooling,
+    grid,
     linear,
     loss,
     lp_pooling,
@@ -23,6 +24,7 @@ from . import (
     shape,
     softmax,
     unpooling,
+    upsampling,
 )
 
 _FAMILIES = (
@@ -36,6 +38,7 @@ _FAMILIES = (
     dropout,
     embedding,
     fractional_pooling,
+    grid,
     linear,
     loss,
     lp_pooling,
@@ -43,6 +46,7 @@ _FAMILIES = (
     shape,
     softmax,
     unpooling,
+    upsampling,
 )
 ALL: dict[str, Contract] = {
     value.name: value for family in _FAMILIES for value in vars(family).values() if isinstance(value, Contract)

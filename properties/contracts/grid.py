@@ -1,0 +1,50 @@
+"""Contracts of sampling at given positions."""
+
+from inspect import Parameter
+
+import torch
+from hypothesis import strategies as st
+
+from ..contract import Contract
+from ..domain import Draft
+from ..twins import Function
+from ..values import Positions, Real, Spec
+
+ALIGN = st.sampled_from((None, True, False, True))
+
+
+def _grid_sample(d: Draft) -> dict[str, Spec]:
+    mode = d.option("mode", st.sampled_from(("bilinear", "nearest", "bicubic", "bilinear", "bicubic")))
+    d.option("padding_mode", st.sampled_from(("zeros", "border", "reflection")))
+    align = d.option("align_corners", ALIGN)
+    rank = 2 if mode == "bicubic" else d(st.sampled_from((2, 2, 3)))
+    batch = d(st.sampled_from((1, 2, 3, 2, 1, 0)))
+    cells = tuple(d.size() for _ in range(rank))
+    points = tuple(d.size(4) for _ in range(rank))
+    return {
+        "x": Real((batch, d.size(3), *cells)),
+        "grid": Positions((batch, *points, rank), cells, bool(align), grad=True),
+    }
+
+
+def _affine_grid(d: Draft) -> dict[str, Spec]:
+    size = d.option("size", st.integers(4, 5).flatmap(lambda rank: st.tuples(*[st.integers(1, 5)] * rank)))
+    d.option("align_corners", ALIGN)
+    return {"theta": Real((size[0], len(size) - 2, len(size) - 1))}
+
+
+GridSample = Contract(
+    "GridSample",
+    Function(
+        torch.nn.functional.grid_sample,
+        ("x", "grid"),
+        {"mode": "bilinear", "padding_mode": "zeros", "align_corners": None},
+    ),
+    _grid_sample,
+    finite={"grid": "torch's backward crashes on a NaN among the positions (border or reflection)"},
+)
+AffineGrid = Contract(
+    "AffineGrid",
+    Function(torch.nn.functional.affine_grid, ("theta",), {"size": Parameter.empty, "align_corners": None}),
+    _affine_grid,
+)
