@@ -22,17 +22,15 @@ from .adaptive_pooling import (
     AdaptiveMaxPool3d,
 )
 from .arithmetic import Add, Multiply
+from .average_pooling import AvgPool1d, AvgPool2d, AvgPool3d
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from .fold import Fold, Unfold
-from .linear import Bilinear, Linear
-from .average_pooling import AvgPool1d, AvgPool2d, AvgPool3d
-from .conv import Conv2d
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from .embedding import Embedding, EmbeddingBag
+from .fold import Fold, Unfold
 from .fractional_pooling import FractionalMaxPool2d, FractionalMaxPool3d
 from .grid import AffineGrid, GridSample
-from .linear import Linear
+from .linear import Bilinear, Linear
 from .loss import CrossEntropyLoss, MSELoss
 from .lp_pooling import LPPool1d, LPPool2d, LPPool3d
 from .pooling import MaxPool1d, MaxPool2d, MaxPool3d
@@ -52,13 +50,13 @@ __all__ = [
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
     "Add",
-    "AvgPool1d",
-    "AlphaDropout",
     "AffineGrid",
+    "AlphaDropout",
+    "AvgPool1d",
     "AvgPool2d",
+    "AvgPool3d",
     "Bilinear",
     "Conv1d",
-    "AvgPool3d",
     "Conv2d",
     "Conv3d",
     "ConvTranspose1d",
@@ -74,13 +72,13 @@ __all__ = [
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
-    "LPPool1d",
-    "LPPool2d",
-    "LPPool3d",
     "FractionalMaxPool2d",
     "FractionalMaxPool3d",
     "GridSample",
     "Interpolate",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
