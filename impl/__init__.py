@@ -12,33 +12,71 @@ array([16.])
 array([[2., 4.]])
 """
 
-from .activation import LeakyReLU, ReLU, Sigmoid, Tanh
+from .activation import GELU, GLU, LogSigmoid, Mish, Sigmoid, SiLU, Softplus, Softsign, Tanh, Tanhshrink
 from .arithmetic import Add, Multiply
 from .conv import Conv2d
 from .linear import Linear
 from .loss import CrossEntropyLoss, MSELoss
 from .pooling import AvgPool2d, MaxPool2d
+from .rectifier import (
+    CELU,
+    ELU,
+    SELU,
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    ReLU6,
+    RReLU,
+    Softshrink,
+    Threshold,
+)
 from .sequential import Sequential
 from .sgd import SGD
 from .shape import Flatten
-from .softmax import LogSoftmax, Softmax
+from .softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 
 __all__ = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
+    "SELU",
     "SGD",
     "Add",
     "AvgPool2d",
     "Conv2d",
     "CrossEntropyLoss",
     "Flatten",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
     "LeakyReLU",
     "Linear",
+    "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
     "MaxPool2d",
+    "Mish",
     "Multiply",
+    "PReLU",
+    "RReLU",
     "ReLU",
+    "ReLU6",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softmax2d",
+    "Softmin",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
     "Tanh",
+    "Tanhshrink",
+    "Threshold",
 ]

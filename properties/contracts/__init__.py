@@ -12,6 +12,7 @@ from . import (
     linear,
     loss,
     pooling,
+    rectifier,
     shape,
     softmax,
 )
@@ -23,6 +24,7 @@ _FAMILIES = (
     linear,
     loss,
     pooling,
+    rectifier,
     shape,
     softmax,
 )
