@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +13,14 @@ from ._check import Array, Backward, Gradients
 
 
 def constant(layer: str, name: str, value: Any, dtype: np.dtype[Any]) -> Any:
-    """An option as a number of the dtype; ValueError where it is finite and the dtype cannot hold it, as in torch."""
+    """An option as a number of the dtype.
+
+    ValueError, as in torch, where it is finite and the dtype cannot hold it, or an integer beyond 64 bits.
+    """
+    whole = isinstance(value, int) and not -(2**63) <= value < 2**64
     with np.errstate(over="ignore"):
-        number = dtype.type(value)
-    if np.isinf(number) and not np.isinf(value):
+        number = dtype.type(math.inf if whole else value)
+    if np.isinf(number) and (whole or not np.isinf(value)):
         raise ValueError(f"{layer}: {name} must be a number that {dtype} can hold, got {value!r}")
     return number
 

@@ -105,7 +105,7 @@ class Softplus:
         threshold = constant("Softplus", "threshold", self.threshold, x.dtype)
         z = times(x, beta)
         linear = z > threshold
-        with np.errstate(divide="ignore"):  # beta 0 gives infinity, as in torch
+        with np.errstate(divide="ignore", invalid="ignore"):  # beta 0 gives infinity, as in torch
             y = np.where(linear, x, softplus(z) / beta)
         return smooth("Softplus", x, y, lambda: np.where(linear, 1, logistic(z)))
 

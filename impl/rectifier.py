@@ -213,6 +213,8 @@ class RReLU:
         if slopes is None:
             raise ValueError("RReLU: slopes are missing; this configuration has training=True")
         x, slopes = _check.real("RReLU", x=x, slopes=slopes)
+        for name in ("lower", "upper"):
+            constant("RReLU", name, getattr(self, name), x.dtype)
         _check.shape("RReLU", "slopes", slopes, x.shape)
         factor = np.where(x <= 0, slopes, 1)
 

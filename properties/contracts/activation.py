@@ -46,7 +46,8 @@ def softplus(x: torch.Tensor, beta: float = 1.0, threshold: float = 20.0) -> tor
 
 def glu(x: torch.Tensor, dim: int = -1) -> torch.Tensor:
     """torch's formula by its parts: its own gradient is 0, or NaN, where 1 - σ(b) rounds to 0 inside one operation."""
-    a, b = x.unflatten(dim, (2, x.shape[dim] // 2)).unbind(dim if dim >= 0 else dim - 1)
+    half = x.shape[dim] // 2
+    a, b = torch.split_with_sizes(x, (half, half), dim)
     return a * torch.sigmoid(b)
 
 
