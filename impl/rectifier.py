@@ -390,4 +390,4 @@ class Hardswish:
             slope = np.where(np.abs(x) < 3, x / 3 + x.dtype.type(0.5), 1)
             return {"x": np.where(x <= -3, 0, times(dy, slope))}
 
-        return np.asarray(times(x, np.clip(x + 3, 0, 6)) / 6, x.dtype), backward
+        return np.asarray(times(x, np.clip(x + 3, 0, 6) / 6), x.dtype), backward
