@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,23 +16,26 @@ def constant(layer: str, name: str, value: Any, dtype: np.dtype[Any]) -> Any:
 
     ValueError, as in torch, where it is finite and the dtype cannot hold it, or an integer beyond 64 bits.
     """
-    whole = isinstance(value, int) and not -(2**63) <= value < 2**64
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise ValueError(f"{layer}: {name} must be a number of 64 bits, got {value!r}")
     with np.errstate(over="ignore"):
-        number = dtype.type(math.inf if whole else value)
-    if np.isinf(number) and (whole or not np.isinf(value)):
+        number = dtype.type(value)
+    if np.isinf(number) and not np.isinf(value):
         raise ValueError(f"{layer}: {name} must be a number that {dtype} can hold, got {value!r}")
     return number
 
 
-def smooth(layer: str, x: Array, y: Array, slope: Callable[[], Array]) -> tuple[Array, Backward]:
-    """y and the backward dx = dy·slope; the slope is made when it is asked for."""
+def smooth(layer: str, x: Array, value: Callable[[], Array], slope: Callable[[], Array]) -> tuple[Array, Backward]:
+    """y, and the backward dx = dy·slope; the slope is made when it is asked for. 0·∞ is NaN in both, as in torch."""
+    with np.errstate(invalid="ignore"):
+        y = np.asarray(value(), x.dtype)
 
     def backward(dy: Array) -> Gradients:
         dy = _check.cotangent(layer, dy, x.shape)
-        with np.errstate(invalid="ignore"):  # 0·∞ is NaN, as in torch
+        with np.errstate(invalid="ignore"):
             return {"x": np.asarray(dy * slope(), x.dtype)}
 
-    return np.asarray(y, x.dtype), backward
+    return y, backward
 
 
 def gated(layer: str, x: Array, y: Array, closed: Callable[[], Array]) -> tuple[Array, Backward]:
@@ -46,16 +48,10 @@ def gated(layer: str, x: Array, y: Array, closed: Callable[[], Array]) -> tuple[
     return np.asarray(y, x.dtype), backward
 
 
-def times(x: Array, factor: Array) -> Array:
-    """x·factor, where ∞·0 is NaN without a warning."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(x * factor)
-
-
 def logistic(x: Array) -> Array:
     """1/(1 + e⁻ˣ), from e^-|x|, which cannot overflow."""
     e = np.exp(-np.abs(x))
-    return np.asarray(np.where(x >= 0, 1, e) / (1 + e))
+    return np.asarray(np.where(np.signbit(x), e, 1) / (1 + e))
 
 
 def logistic_slope(x: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import _check
 from ._check import Array, Backward, Gradients
-from ._elementwise import constant, logistic, logistic_slope, smooth, softplus, times
+from ._elementwise import constant, logistic, logistic_slope, smooth, softplus
 from ._normal import density, distribution
 
 
@@ -25,7 +25,7 @@ class Sigmoid:
     def __call__(self, x: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""
         (x,) = _check.real("Sigmoid", x=x)
-        return smooth("Sigmoid", x, logistic(x), lambda: logistic_slope(x))
+        return smooth("Sigmoid", x, lambda: logistic(x), lambda: logistic_slope(x))
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Tanh:
         """y and its backward pass."""
         (x,) = _check.real("Tanh", x=x)
         y = np.tanh(x)
-        return smooth("Tanh", x, y, lambda: 1 - y * y)
+        return smooth("Tanh", x, lambda: y, lambda: 1 - y * y)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class LogSigmoid:
     def __call__(self, x: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""
         (x,) = _check.real("LogSigmoid", x=x)
-        return smooth("LogSigmoid", x, -softplus(-x), lambda: logistic(-x))
+        return smooth("LogSigmoid", x, lambda: -softplus(-x), lambda: logistic(-x))
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,11 @@ class Softplus:
         (x,) = _check.real("Softplus", x=x)
         beta = constant("Softplus", "beta", self.beta, x.dtype)
         threshold = constant("Softplus", "threshold", self.threshold, x.dtype)
-        z = times(x, beta)
-        linear = z > threshold
         with np.errstate(divide="ignore", invalid="ignore"):  # beta 0 gives infinity, as in torch
+            z = x * beta
+            linear = z > threshold
             y = np.where(linear, x, softplus(z) / beta)
-        return smooth("Softplus", x, y, lambda: np.where(linear, 1, logistic(z)))
+        return smooth("Softplus", x, lambda: y, lambda: np.where(linear, 1, logistic(z)))
 
 
 @dataclass(frozen=True)
@@ -159,14 +159,14 @@ class GELU:
         (x,) = _check.real("GELU", x=x)
         if self.approximate == "none":
             share = distribution(x)
-            return smooth("GELU", x, times(x, share), lambda: share + x * density(x))
+            return smooth("GELU", x, lambda: x * share, lambda: share + x * density(x))
         root, cubic = x.dtype.type(2 * math.sqrt(2 / math.pi)), x.dtype.type(0.044715)
         near = np.clip(x, -100, 100)  # beyond, σ is 0 or 1 and σ' is 0, and x³ would overflow
         square = near * near
         u = root * (near + cubic * (square * near))
         share = logistic(u)
         return smooth(
-            "GELU", x, times(x, share), lambda: share + x * (logistic_slope(u) * root * (1 + 3 * cubic * square))
+            "GELU", x, lambda: x * share, lambda: share + x * (logistic_slope(u) * root * (1 + 3 * cubic * square))
         )
 
 
@@ -183,7 +183,7 @@ class SiLU:
         """y and its backward pass."""
         (x,) = _check.real("SiLU", x=x)
         share = logistic(x)
-        return smooth("SiLU", x, times(x, share), lambda: share + x * logistic_slope(x))
+        return smooth("SiLU", x, lambda: x * share, lambda: share + x * logistic_slope(x))
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ class Mish:
         above = x >= 0
         d = np.where(above, 1 + 2 * e + 2 * e * e, 2 + 2 * e + e * e)
         t = np.where(above, 1 + 2 * e, e * (2 + e)) / d
-        return smooth("Mish", x, times(x, t), lambda: t + x * (4 * e * (1 + e) * np.where(above, e, 1) / (d * d)))
+        return smooth("Mish", x, lambda: x * t, lambda: t + x * (4 * e * (1 + e) * np.where(above, e, 1) / (d * d)))
 
 
 @dataclass(frozen=True)
@@ -231,11 +231,13 @@ class GLU:
             raise ValueError(f"GLU: the length of x along dim must be even, got {x.shape[axis]} of shape {x.shape}")
         a, b = np.split(x, 2, axis)
         gate = logistic(b)
-        y = times(a, gate)
+        with np.errstate(invalid="ignore"):  # 0·∞ is NaN, as in torch
+            y = np.asarray(a * gate)
 
         def backward(dy: Array) -> Gradients:
             dy = _check.cotangent("GLU", dy, y.shape)
-            halves = times(dy, gate), times(dy, times(a, logistic_slope(b)))
+            with np.errstate(invalid="ignore"):
+                halves = dy * gate, dy * (a * logistic_slope(b))
             return {"x": np.concatenate(halves, axis)}
 
         return y, backward

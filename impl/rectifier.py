@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _check
 from ._check import Array, Backward, Gradients
-from ._elementwise import constant, gated, times
+from ._elementwise import constant, gated
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,8 @@ def _leaky(layer: str, x: Array, slope: Any) -> tuple[Array, Backward]:
     """y = x where x > 0, else slope·x."""
 
     def scaled(values: Array) -> Array:
-        return np.where(x > 0, values, times(values, slope))
+        with np.errstate(invalid="ignore"):  # 0·∞ is NaN, as in torch
+            return np.where(x > 0, values, values * slope)
 
     def backward(dy: Array) -> Gradients:
         return {"x": scaled(_check.cotangent(layer, dy, x.shape))}
@@ -167,7 +168,8 @@ class PReLU:
 
         def backward(dy: Array) -> Gradients:
             dx = backward_x(dy)["x"]
-            products = np.where(x > 0, 0, times(x, dy))
+            with np.errstate(invalid="ignore"):
+                products = np.where(x > 0, 0, x * dy)
             return {"x": dx, "weight": np.asarray(products.sum(axis=others)).reshape(weight.shape)}
 
         return y, backward
@@ -216,12 +218,7 @@ class RReLU:
         for name in ("lower", "upper"):
             constant("RReLU", name, getattr(self, name), x.dtype)
         _check.shape("RReLU", "slopes", slopes, x.shape)
-        factor = np.where(x <= 0, slopes, 1)
-
-        def backward(dy: Array) -> Gradients:
-            return {"x": times(_check.cotangent("RReLU", dy, x.shape), factor)}
-
-        return times(x, factor), backward
+        return _leaky("RReLU", x, np.where(x <= 0, slopes, 1))  # NaN takes no slope in training
 
 
 def _exponential(layer: str, x: Array, alpha: Any, scale: Any, inverse: Any) -> tuple[Array, Backward]:
@@ -388,6 +385,8 @@ class Hardswish:
         def backward(dy: Array) -> Gradients:
             dy = _check.cotangent("Hardswish", dy, x.shape)
             slope = np.where(np.abs(x) < 3, x / 3 + x.dtype.type(0.5), 1)
-            return {"x": np.where(x <= -3, 0, times(dy, slope))}
+            with np.errstate(invalid="ignore"):
+                return {"x": np.where(x <= -3, 0, dy * slope)}
 
-        return np.asarray(times(x, np.clip(x + 3, 0, 6) / 6), x.dtype), backward
+        with np.errstate(invalid="ignore"):  # -∞·0 is NaN, as in torch
+            return np.asarray(x * (np.clip(x + 3, 0, 6) / 6), x.dtype), backward
