@@ -23,6 +23,18 @@ def log_softmax_backward(dy: Array, y: Array, axis: int) -> Array:
     return np.asarray(dy - np.exp(y) * dy.sum(axis=axis, keepdims=True))
 
 
+def softmax(x: Array, axis: int) -> Array:
+    """eˣ / Σ eˣ along an axis, with the largest element taken out first so that nothing overflows."""
+    with np.errstate(invalid="ignore"):  # ∞ - ∞ is NaN here, as in torch
+        e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf))
+    return np.asarray(e / e.sum(axis=axis, keepdims=True))
+
+
+def softmax_backward(dy: Array, y: Array, axis: int) -> Array:
+    """dx = y·(dy - Σ dy·y) along the axis, from the output y of `softmax`."""
+    return np.asarray(y * (dy - (dy * y).sum(axis=axis, keepdims=True)))
+
+
 def _axis(layer: str, dim: int | None, rank: int) -> int:
     """torch's choice where `dim` is None: 0 for ranks 0, 1 and 3, else 1."""
     if dim is None:
@@ -48,13 +60,64 @@ class Softmax:
         """y and its backward pass."""
         (x,) = _check.real("Softmax", x=x)
         axis = _axis("Softmax", self.dim, x.ndim)
-        with np.errstate(invalid="ignore"):  # ∞ - ∞ is NaN here, as in torch
-            e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf))
-        y = np.asarray(e / e.sum(axis=axis, keepdims=True))
+        y = softmax(x, axis)
 
         def backward(dy: Array) -> Gradients:
             dy = _check.cotangent("Softmax", dy, x.shape)
-            return {"x": np.asarray(y * (dy - (dy * y).sum(axis=axis, keepdims=True)))}
+            return {"x": softmax_backward(dy, y, axis)}
+
+        return y, backward
+
+
+@dataclass(frozen=True)
+class Softmin:
+    """y = e⁻ˣ / Σ e⁻ˣ along `dim`: the softmax of -x.
+
+    Shapes: x any, y the same; `dim` None is 0 for ranks 0, 1 and 3, else 1. A row of ∞ gives NaN.
+    Gradient: dx = -y·(dy - Σ dy·y), the sum along `dim`.
+
+    Raises IndexError where `dim` is not an axis of x.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmin.html
+    """
+
+    dim: int | None = None
+
+    def __call__(self, x: Array) -> tuple[Array, Backward]:
+        """y and its backward pass."""
+        (x,) = _check.real("Softmin", x=x)
+        axis = _axis("Softmin", self.dim, x.ndim)
+        y = softmax(np.negative(x), axis)
+
+        def backward(dy: Array) -> Gradients:
+            dy = _check.cotangent("Softmin", dy, x.shape)
+            return {"x": np.negative(softmax_backward(dy, y, axis))}
+
+        return y, backward
+
+
+@dataclass(frozen=True)
+class Softmax2d:
+    """y = eˣ / Σ eˣ, the sum over the channels of each place of an image.
+
+    Shapes: x (N, C, H, W) or (C, H, W), y the same. Channels of -∞ alone give NaN.
+    Gradient: dx = y·(dy - Σ dy·y), the sum over the channels.
+
+    Raises ValueError for an x of other rank.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax2d.html
+    """
+
+    def __call__(self, x: Array) -> tuple[Array, Backward]:
+        """y and its backward pass."""
+        (x,) = _check.real("Softmax2d", x=x)
+        if x.ndim not in (3, 4):
+            raise ValueError(f"Softmax2d: x must have shape (N, C, H, W) or (C, H, W), got {x.shape}")
+        y = softmax(x, -3)
+
+        def backward(dy: Array) -> Gradients:
+            dy = _check.cotangent("Softmax2d", dy, x.shape)
+            return {"x": softmax_backward(dy, y, -3)}
 
         return y, backward
 

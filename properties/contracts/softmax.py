@@ -16,5 +16,11 @@ def _along_dim(d: Draft) -> dict[str, Spec]:
     return {"x": Real(shape)}
 
 
+def _softmax2d(d: Draft) -> dict[str, Spec]:
+    return {"x": Real(d.shape(least=3))}
+
+
 Softmax = Contract("Softmax", Module(torch.nn.Softmax), _along_dim)
+Softmin = Contract("Softmin", Module(torch.nn.Softmin), _along_dim)
+Softmax2d = Contract("Softmax2d", Module(torch.nn.Softmax2d), _softmax2d)
 LogSoftmax = Contract("LogSoftmax", Module(torch.nn.LogSoftmax), _along_dim)
