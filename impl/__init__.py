@@ -17,6 +17,24 @@ from .arithmetic import Add, Multiply
 from .conv import Conv2d
 from .linear import Linear
 from .loss import CrossEntropyLoss, MSELoss
+from .padding import (
+    CircularPad1d,
+    CircularPad2d,
+    CircularPad3d,
+    ConstantPad1d,
+    ConstantPad2d,
+    ConstantPad3d,
+    Pad,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReflectionPad3d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ReplicationPad3d,
+    ZeroPad1d,
+    ZeroPad2d,
+    ZeroPad3d,
+)
 from .pooling import AvgPool2d, MaxPool2d
 from .sequential import Sequential
 from .sgd import SGD
@@ -27,6 +45,12 @@ __all__ = [
     "SGD",
     "Add",
     "AvgPool2d",
+    "CircularPad1d",
+    "CircularPad2d",
+    "CircularPad3d",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
     "Conv2d",
     "CrossEntropyLoss",
     "Flatten",
@@ -36,9 +60,19 @@ __all__ = [
     "MSELoss",
     "MaxPool2d",
     "Multiply",
+    "Pad",
     "ReLU",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReflectionPad3d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
     "Sequential",
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "ZeroPad1d",
+    "ZeroPad2d",
+    "ZeroPad3d",
 ]
