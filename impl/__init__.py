@@ -15,7 +15,8 @@ array([[2., 4.]])
 from .activation import LeakyReLU, ReLU, Sigmoid, Tanh
 from .arithmetic import Add, Multiply
 from .conv import Conv2d
-from .linear import Linear
+from .distance import CosineSimilarity, PairwiseDistance, Pdist
+from .linear import Identity, Linear
 from .loss import CrossEntropyLoss, MSELoss
 from .padding import (
     CircularPad1d,
@@ -38,13 +39,14 @@ from .padding import (
 from .pooling import AvgPool2d, MaxPool2d
 from .sequential import Sequential
 from .sgd import SGD
-from .shape import Flatten
+from .shape import ChannelShuffle, Flatten, PixelShuffle, PixelUnshuffle, Unflatten
 from .softmax import LogSoftmax, Softmax
 
 __all__ = [
     "SGD",
     "Add",
     "AvgPool2d",
+    "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
@@ -52,8 +54,10 @@ __all__ = [
     "ConstantPad2d",
     "ConstantPad3d",
     "Conv2d",
+    "CosineSimilarity",
     "CrossEntropyLoss",
     "Flatten",
+    "Identity",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
@@ -61,6 +65,10 @@ __all__ = [
     "MaxPool2d",
     "Multiply",
     "Pad",
+    "PairwiseDistance",
+    "Pdist",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "ReLU",
     "ReflectionPad1d",
     "ReflectionPad2d",
@@ -72,6 +80,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "Unflatten",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",

@@ -20,4 +20,9 @@ def _linear(d: Draft) -> dict[str, Spec]:
     return specs
 
 
+def _identity(d: Draft) -> dict[str, Spec]:
+    return {"x": Real(d.shape())}
+
+
+Identity = Contract("Identity", Module(torch.nn.Identity), _identity)
 Linear = Contract("Linear", Module(torch.nn.Linear), _linear)
