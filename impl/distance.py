@@ -89,7 +89,7 @@ class PairwiseDistance:
             dy = _check.cotangent(name, dy, y.shape).reshape(*norm.shape, 1)
             with np.errstate(all="ignore"):
                 dd = _norm_backward(dy, d, norm[..., None], p).reshape(shape)
-            return {"x1": unbroadcast(dd, x1.shape), "x2": unbroadcast(-dd, x2.shape)}
+                return {"x1": unbroadcast(dd, x1.shape), "x2": unbroadcast(-dd, x2.shape)}
 
         return y, backward
 
@@ -142,7 +142,7 @@ class CosineSimilarity:
                     dx = dy * units[1 - n] / lengths[n]
                     dnorm = (dx * units[n]).sum(axis=axis, keepdims=True)
                     dx -= dnorm * np.where(norms[n] == 0, 0, vectors[n] / norms[n])
-                grads[f"x{n + 1}"] = unbroadcast(dx.reshape(shape), x.shape)
+                    grads[f"x{n + 1}"] = unbroadcast(dx.reshape(shape), x.shape)
             return grads
 
         return y, backward
