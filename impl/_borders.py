@@ -36,16 +36,16 @@ def fold(dy: Array, widths: Widths, mode: str) -> Array:
     shape = dy.shape[: dy.ndim - len(widths)]
     shape += tuple(n - sum(width) for n, width in zip(dy.shape[len(shape) :], widths, strict=True))
     if mode == "constant":
-        return dy[_inner(shape, widths)].copy()
+        return np.array(dy[_inner(shape, widths)])
     dx = dy.copy()
     for border, source, shared in _borders(dx, widths, mode):
         source += border.sum(axis=0, keepdims=True) if shared else border
-    return dx[_inner(shape, widths)]
+    return np.asarray(dx[_inner(shape, widths)])
 
 
 def crop(x: Array, widths: Widths) -> Array:
     """A view of x without the cells that negative widths take off its last axes."""
-    return x[_kept(x.shape, widths)]
+    return np.asarray(x[_kept(x.shape, widths)])
 
 
 def uncrop(dy: Array, shape: tuple[int, ...], widths: Widths) -> Array:

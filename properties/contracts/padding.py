@@ -22,7 +22,8 @@ def _length(d: Draft, before: int, after: int, mode: str) -> int:
     cut = -min(before, 0) - min(after, 0)
     if mode == "constant":
         # Seldom is nothing left.
-        return cut + d(st.sampled_from((1, 2, 3, 4, 5) * 3 + (0,)))
+        left: int = d(st.sampled_from((1, 2, 3, 4, 5) * 3 + (0,)))
+        return cut + left
     # A mirror shows cells that are cut off on the other side. Where y is empty, torch's backward of a reflection along
     # three axes answers memory that it never wrote (docs/discrepancies).
     least = max(1, 1 - before - after, max(before, after) + 1 if mode == "reflect" else 1)
