@@ -244,8 +244,12 @@ def test_mixed_precision_is_refused(layer, argument):
     assert_ours(caught.value, layer)
 
 
+# "Flat" has an axis more, for an output of one axis is flat already.
+CHANGES = [lambda a: a[None], lambda a: a.reshape(-1, *(1,) * a.ndim), lambda a: a[..., :0]]
+
+
 @pytest.mark.parametrize("layer", GOOD)
-@pytest.mark.parametrize("change", [lambda a: a[None], np.ravel, lambda a: a[..., :0]], ids=["longer", "flat", "empty"])
+@pytest.mark.parametrize("change", CHANGES, ids=["longer", "flat", "empty"])
 def test_cotangent_of_another_shape_is_refused(layer, change):
     call, inputs = GOOD[layer]
     y, backward = call(**inputs)
