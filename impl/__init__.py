@@ -35,9 +35,32 @@ from .linear import Bilinear, Linear
 from .loss import CrossEntropyLoss, MSELoss
 from .lp_pooling import LPPool1d, LPPool2d, LPPool3d
 from .pooling import MaxPool1d, MaxPool2d, MaxPool3d
+from .conv import Conv2d
+from .distance import CosineSimilarity, PairwiseDistance, Pdist
+from .linear import Identity, Linear
+from .loss import CrossEntropyLoss, MSELoss
+from .padding import (
+    CircularPad1d,
+    CircularPad2d,
+    CircularPad3d,
+    ConstantPad1d,
+    ConstantPad2d,
+    ConstantPad3d,
+    Pad,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReflectionPad3d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ReplicationPad3d,
+    ZeroPad1d,
+    ZeroPad2d,
+    ZeroPad3d,
+)
+from .pooling import AvgPool2d, MaxPool2d
 from .sequential import Sequential
 from .sgd import SGD
-from .shape import Flatten
+from .shape import ChannelShuffle, Flatten, PixelShuffle, PixelUnshuffle, Unflatten
 from .softmax import LogSoftmax, Softmax
 from .unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 from .upsampling import Interpolate, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
@@ -89,6 +112,15 @@ __all__ = [
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
+    "ChannelShuffle",
+    "CircularPad1d",
+    "CircularPad2d",
+    "CircularPad3d",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
+    "Conv2d",
+    "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
     "Dropout1d",
@@ -110,6 +142,7 @@ __all__ = [
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
+    "Identity",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
@@ -127,6 +160,18 @@ __all__ = [
     "RReLU",
     "ReLU",
     "ReLU6",
+    "Pad",
+    "PairwiseDistance",
+    "Pdist",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "ReLU",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReflectionPad3d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -143,4 +188,8 @@ __all__ = [
     "UpsamplingNearest2d",
     "Tanhshrink",
     "Threshold",
+    "Unflatten",
+    "ZeroPad1d",
+    "ZeroPad2d",
+    "ZeroPad3d",
 ]

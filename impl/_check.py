@@ -70,6 +70,19 @@ def integers(layer: str, name: str, value: Any, *, least: int, rank: int, one: b
     return numbers * rank if len(numbers) == 1 else numbers
 
 
+def whole(layer: str, name: str, value: Any, *, least: int | None = None) -> int:
+    """A whole number, negative ones too unless there is a least; truth values are none, as in torch's own arguments."""
+    if isinstance(value, bool):
+        raise TypeError(f"{layer}: {name} must be an integer, got {value!r}")
+    return integer(layer, name, value, least=int(np.iinfo(np.int64).min) if least is None else least)
+
+
+def fits(layer: str, name: str, value: float, dtype: np.dtype[Any]) -> None:
+    """ValueError for a finite number that is beyond the largest of its array's dtype."""
+    if float(np.finfo(dtype).max) < abs(float(value)) < np.inf:
+        raise ValueError(f"{layer}: {name} must not overflow {dtype}, got {value!r}")
+
+
 def number(layer: str, name: str, value: Any) -> None:
     """TypeError unless the value is a real number."""
     if not isinstance(value, int | float | np.integer | np.floating):

@@ -4,12 +4,35 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from . import _check
 from ._check import Array, Backward, Gradients
 from ._convolution import BLOCK
+
+
+@dataclass(frozen=True, init=False)
+class Identity:
+    """y = x. Takes any constructor arguments and ignores them.
+
+    Shapes: x any, y the same. Gradient: dx = dy. As in torch, y is x itself; dx is dy itself.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Identity.html
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def __call__(self, x: Array) -> tuple[Array, Backward]:
+        """y and its backward pass."""
+        (x,) = _check.real("Identity", x=x)
+
+        def backward(dy: Array) -> Gradients:
+            return {"x": _check.cotangent("Identity", dy, x.shape)}
+
+        return x, backward
 
 
 @dataclass(frozen=True)

@@ -32,5 +32,10 @@ def _bilinear(d: Draft) -> dict[str, Spec]:
     return specs
 
 
+def _identity(d: Draft) -> dict[str, Spec]:
+    return {"x": Real(d.shape())}
+
+
 Bilinear = Contract("Bilinear", Module(torch.nn.Bilinear), _bilinear)
+Identity = Contract("Identity", Module(torch.nn.Identity), _identity)
 Linear = Contract("Linear", Module(torch.nn.Linear), _linear)
