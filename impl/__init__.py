@@ -14,9 +14,18 @@ array([[2., 4.]])
 
 from .activation import LeakyReLU, ReLU, Sigmoid, Tanh
 from .arithmetic import Add, Multiply
+from .batch_norm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+)
 from .conv import Conv2d
 from .linear import Linear
 from .loss import CrossEntropyLoss, MSELoss
+from .normalization import GroupNorm, LayerNorm, RMSNorm
 from .pooling import AvgPool2d, MaxPool2d
 from .sequential import Sequential
 from .sgd import SGD
@@ -27,15 +36,24 @@ __all__ = [
     "SGD",
     "Add",
     "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "Conv2d",
     "CrossEntropyLoss",
     "Flatten",
+    "GroupNorm",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
     "MSELoss",
     "MaxPool2d",
     "Multiply",
+    "RMSNorm",
     "ReLU",
     "Sequential",
     "Sigmoid",

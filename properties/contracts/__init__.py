@@ -8,9 +8,11 @@ from ..contract import Contract
 from . import (
     activation,
     arithmetic,
+    batch_norm,
     conv,
     linear,
     loss,
+    normalization,
     pooling,
     shape,
     softmax,
@@ -19,9 +21,11 @@ from . import (
 _FAMILIES = (
     activation,
     arithmetic,
+    batch_norm,
     conv,
     linear,
     loss,
+    normalization,
     pooling,
     shape,
     softmax,
