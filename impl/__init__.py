@@ -25,8 +25,9 @@ from .batch_norm import (
 from .conv import Conv2d
 from .linear import Linear
 from .loss import CrossEntropyLoss, MSELoss
-from .normalization import GroupNorm, LayerNorm, RMSNorm
+from .normalization import GroupNorm, LayerNorm, Normalize, RMSNorm
 from .pooling import AvgPool2d, MaxPool2d
+from .response_norm import CrossMapLRN2d, LocalResponseNorm
 from .sequential import Sequential
 from .sgd import SGD
 from .shape import Flatten
@@ -41,6 +42,7 @@ __all__ = [
     "BatchNorm3d",
     "Conv2d",
     "CrossEntropyLoss",
+    "CrossMapLRN2d",
     "Flatten",
     "GroupNorm",
     "InstanceNorm1d",
@@ -49,10 +51,12 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LogSoftmax",
     "MSELoss",
     "MaxPool2d",
     "Multiply",
+    "Normalize",
     "RMSNorm",
     "ReLU",
     "Sequential",

@@ -1,4 +1,4 @@
-"""Normalisation of each sample by its own statistics."""
+"""Normalisation of each sample by its own statistics, and of vectors by their norm."""
 
 from __future__ import annotations
 
@@ -254,3 +254,87 @@ def _gradient(dy: Array, groups: Array, centred: Array, mean: Array, root: Array
     b = (plain * mean - with_x) * root**3
     expanded = dy * (root if weight is None else root * weight) + groups * b - b * mean - plain * root
     return np.where(usual, dx, expanded).astype(dy.dtype), hat
+
+
+@dataclass(frozen=True)
+class Normalize:
+    """y = x/max(‖x‖, eps), the p-norm ‖x‖ = (Σ |x|ᵖ)^(1/p) taken along `dim`, one axis or several.
+
+    `p` may be any number: 0 counts what is not zero, inf is the largest and -inf the smallest magnitude. Shapes: x any
+    that has the axes, y the same; no axis in `dim` means all of them.
+
+    Gradient: dx = dy/max(‖x‖, eps), and where ‖x‖ ≥ eps in addition -Σ dy·y/‖x‖ · ∂‖x‖ with ∂‖x‖ = sign x·(|x|/‖x‖)ᵖ⁻¹,
+    which is zero at x = 0 for p < 1 and at ‖x‖ = 0. For p = ±inf the elements that attain the norm share it equally;
+    for p = 0 it is zero. A vector of zeros has y = 0 and dx = dy/eps.
+
+    Raises IndexError or ValueError where `dim` names no axis or one twice, and ValueError where a maximum or a negative
+    p meets an empty axis.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.normalize.html
+    """
+
+    p: float = 2.0
+    dim: int | tuple[int, ...] = 1
+    eps: float = 1e-12
+
+    def __post_init__(self) -> None:
+        _check.number("Normalize", "p", self.p)
+        _check.number("Normalize", "eps", self.eps)
+
+    def __call__(self, x: Array) -> tuple[Array, Backward]:
+        """y and its backward pass."""
+        name, p = "Normalize", self.p
+        (x,) = _check.real(name, x=x)
+        axes = self._axes(x)
+        with np.errstate(all="ignore"):
+            norm = _norm(x, p, axes)
+            divisor = np.maximum(norm, norm.dtype.type(self.eps))
+            y = np.asarray(x / divisor)
+
+        def backward(dy: Array) -> Gradients:
+            dy = _check.cotangent(name, dy, x.shape)
+            with np.errstate(all="ignore"):
+                dx = dy / divisor
+                if p:
+                    back = -(dx * y).sum(axis=axes, keepdims=True)
+                    dx = dx + np.where(norm >= self.eps, back, 0) * _slope(x, norm, p, axes)
+            return {"x": np.asarray(dx)}
+
+        return y, backward
+
+    def _axes(self, x: Array) -> tuple[int, ...]:
+        """The axes of the norm, refused where torch refuses them."""
+        named = self.dim if isinstance(self.dim, list | tuple) else (self.dim,)
+        axes = tuple(_check.axis("Normalize", "dim", axis, x.ndim) for axis in named)
+        if len(set(axes)) < len(axes):
+            raise ValueError(f"Normalize: dim must not name an axis twice, got {self.dim!r}")
+        if not x.ndim:
+            return ()
+        axes = axes or tuple(range(x.ndim))
+        if 0 in (x.shape[axis] for axis in axes) and (self.p < 0 or self.p == np.inf):
+            raise ValueError(f"Normalize: p must be finite and not negative for an empty axis, got {self.p}")
+        return axes
+
+
+def _norm(x: Array, p: float, axes: tuple[int, ...]) -> Array:
+    """The p-norm along the axes, which stay with length 1; scaled so that no power overflows."""
+    size = np.abs(x)
+    if p == 0:
+        return np.asarray((x != 0).sum(axis=axes, keepdims=True).astype(size.dtype))
+    extreme = size.max(axis=axes, keepdims=True, initial=0) if p > 0 else size.min(axis=axes, keepdims=True)
+    if np.isinf(p):
+        return np.asarray(extreme)
+    scale = np.where((extreme > 0) & np.isfinite(extreme), extreme, 1).astype(size.dtype)
+    powers = (x / scale) ** 2 if p == 2 else (size / scale) ** p
+    return np.asarray(scale * powers.sum(axis=axes, keepdims=True) ** (1 / p))
+
+
+def _slope(x: Array, norm: Array, p: float, axes: tuple[int, ...]) -> Array:
+    """The derivative of the p-norm."""
+    if np.isinf(p):
+        attain = (np.abs(x) == norm) | np.isnan(x)
+        return np.asarray(np.sign(x) * attain / attain.sum(axis=axes, keepdims=True).astype(x.dtype))
+    if p == 1:
+        return np.sign(x)
+    slope = x / norm if p == 2 else np.sign(x) * (np.abs(x) / norm) ** (p - 1)
+    return np.asarray(np.where((x == 0) if p < 1 else (norm == 0), 0, slope))

@@ -14,6 +14,7 @@ from . import (
     loss,
     normalization,
     pooling,
+    response_norm,
     shape,
     softmax,
 )
@@ -27,6 +28,7 @@ _FAMILIES = (
     loss,
     normalization,
     pooling,
+    response_norm,
     shape,
     softmax,
 )
