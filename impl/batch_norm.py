@@ -69,6 +69,8 @@ class _ChannelNorm:
 
         new: list[Any] = [None, None]
         y, backward = x.copy(), nothing(name, x, weight, bias)
+        mean: Any
+        before: list[Any]
         weight, bias, *before = (
             None if a is None else a[None, :, None] for a in (weight, bias, running_mean, running_var)
         )
@@ -118,7 +120,7 @@ class _ChannelNorm:
                     dx *= slope
                 else:
                     dx = dy * slope
-                grads = {"x": dx.reshape(x.shape)}
+                grads: Gradients = {"x": dx.reshape(x.shape)}
                 if weight is not None:
                     grads["weight"] = total(products * root, (0, 2)).astype(x.dtype).reshape(-1)
                 if bias is not None:

@@ -68,12 +68,13 @@ class GroupNorm:
             dy = _check.cotangent(name, dy, x.shape).reshape(groups.shape)
             with np.errstate(all="ignore"):
                 dx, hat = _gradient(dy, groups, centred, mean, root, per_channel[0])
-                grads = {"x": dx.reshape(x.shape)}
+                grads: Gradients = {"x": dx.reshape(x.shape)}
                 if weight is not None:
                     dweight = dot(dy, hat, (0, 3))
-                    # Infinities meet in other places in torch, which sums dy·x and dy·mean apart.
-                    apart = (dot(dy, groups, (3,)) - total(dy, (3,)) * mean) * root
-                    dweight = np.where(np.isfinite(dweight), dweight, total(apart, (0,)))
+                    if not np.isfinite(dweight).all():
+                        # Infinities meet in other places in torch, which sums dy·x and dy·mean apart.
+                        apart = (dot(dy, groups, (3,)) - total(dy, (3,)) * mean) * root
+                        dweight = np.where(np.isfinite(dweight), dweight, total(apart, (0,)))
                     grads["weight"] = dweight.astype(x.dtype).reshape(-1)
                 if bias is not None:
                     grads["bias"] = total(dy, (0, 3)).astype(x.dtype).reshape(-1)
@@ -135,7 +136,7 @@ class LayerNorm:
             dy = _check.cotangent(name, dy, x.shape).reshape(rows.shape)
             with np.errstate(all="ignore"):
                 dx, hat = _gradient(dy, rows, centred, mean, root, each)
-                grads = {"x": dx.reshape(x.shape)}
+                grads: Gradients = {"x": dx.reshape(x.shape)}
                 if weight is not None:
                     grads["weight"] = dot(dy, hat, (0,)).astype(x.dtype).reshape(shape)
                 if bias is not None:
@@ -198,7 +199,7 @@ class RMSNorm:
                 g = dy if weight is None else dy * weight.reshape(-1)
                 dx = g - hat * (dot(g, hat, (1,)) / rows.shape[1]).astype(x.dtype)
                 dx *= root
-                grads = {"x": dx.reshape(x.shape)}
+                grads: Gradients = {"x": dx.reshape(x.shape)}
                 if weight is not None:
                     grads["weight"] = dot(dy, hat, (0,)).astype(x.dtype).reshape(shape)
             return grads

@@ -35,7 +35,7 @@ def _cross_map(d: Draft) -> dict[str, Spec]:
     return {"x": Real((batch, _channels(d), d.size(), d.size()))}
 
 
-# torch's own forward drops too few channels from its running sum, and its backward is not the derivative of it.
+# torch's own never drops channel 0 from a running sum, and its backward is not the derivative of that.
 def _cross_map_lrn2d(x: Any, size: Any, alpha: Any = 1e-4, beta: Any = 0.75, k: Any = 1) -> Any:
     if x.dim() != 4 or size < 1:
         raise ValueError("x must have 4 dimensions and size be positive")
