@@ -1,9 +1,9 @@
 """torch's CrossMapLRN2d computes neither its formula nor the derivative of what it computes.
 
 The formula is y[c] = x[c]/(k + alpha/size · Σ x[c']²)^beta over the `size` channels around c. torch keeps a running sum
-over the channels but never takes channel 0 from it (the test is c > (size - 1)/2 + 1, where it should be ≥). Its backward
-is written for the formula, and so is not the derivative of that forward: a central difference in float64, good to nine
-digits, says otherwise. With size=1 it has no backward at all. gradjury.impl is the formula, and its derivative.
+over the channels but never takes channel 0 from it (the test is c > (size - 1)/2 + 1, where it should be ≥). Its
+backward is written for the formula, and so is not the derivative of that forward: a central difference in float64, good
+to nine digits, says otherwise. With size=1 it has no backward at all. gradjury.impl is the formula, and its derivative.
 
 Exit status 1 while torch does this, 0 once it does not.
 """
