@@ -99,7 +99,7 @@ class Module:
                 owner._buffers.pop(leaf, None)
                 owner.__dict__[leaf] = tensors[name]
             y = module(**{self._theirs[n]: _argument(n, tensors[n]) for n in self.inputs if n in tensors})
-            after = tuple(tensors[name].detach().clone() for name in changed)
+            after = tuple(tensors[name].detach().clone() for name in changed if name in tensors)
             return (*(y if isinstance(y, tuple) else (y,)), *after) if after else y
 
         return call
