@@ -115,8 +115,9 @@ class _ChannelNorm:
                 slope = root if weight is None else root * weight
                 if self._own:
                     count = size(centred, axes)
-                    dx = dy - centred * (products * root * root / count).astype(x.dtype)
-                    dx -= (sums / count).astype(x.dtype)
+                    # The mean goes first: what is left is often small, and then loses no digits to it.
+                    dx = dy - (sums / count).astype(x.dtype)
+                    dx -= centred * (products * root * root / count).astype(x.dtype)
                     dx *= slope
                 else:
                     dx = dy * slope

@@ -243,8 +243,8 @@ def _gradient(dy: Array, groups: Array, centred: Array, mean: Array, root: Array
     hat = centred * root
     g = dy if weight is None else dy * weight
     sums, products = total(g, (2, 3)) / count, dot(g, hat, (2, 3)) / count
-    dx = g - hat * products.astype(dy.dtype)
-    dx -= sums.astype(dy.dtype)
+    dx = g - sums.astype(dy.dtype)
+    dx -= hat * products.astype(dy.dtype)
     dx *= root
     usual = np.isfinite(sums) & np.isfinite(products)
     if usual.all():

@@ -128,6 +128,13 @@ def test_a_constant_group_has_output_zero_and_a_gradient():
     close(backward(np.array([3.0, 0.0, 0.0]))["x"], [4, -2, -2], rtol=1e-15)
 
 
+def test_a_large_common_part_of_the_cotangent_costs_no_digits():
+    # Of two values the gradient is what eps leaves of it, some 1e-5 of the cotangent's difference.
+    _, backward = InstanceNorm1d(1)(np.array([[1.0, -1.0]]))
+    want = 1e-5 / 1.00001**1.5
+    close(backward(np.array([[-999.0, -997.0]]))["x"], [[-want, want]], rtol=1e-10)
+
+
 def test_group_norm_takes_one_value_a_group_unless_the_batch_is_one():
     same(GroupNorm(2, 2, affine=False)(np.array([[1.0, 2.0], [3.0, 4.0]]))[0], np.zeros((2, 2)))
     with pytest.raises(ValueError, match="GroupNorm: x must have more than 1 value a group"):
