@@ -57,7 +57,20 @@ from .padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from .batch_norm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+)
+from .conv import Conv2d
+from .linear import Linear
+from .loss import CrossEntropyLoss, MSELoss
+from .normalization import GroupNorm, LayerNorm, Normalize, RMSNorm
 from .pooling import AvgPool2d, MaxPool2d
+from .response_norm import CrossMapLRN2d, LocalResponseNorm
 from .sequential import Sequential
 from .sgd import SGD
 from .shape import ChannelShuffle, Flatten, PixelShuffle, PixelUnshuffle, Unflatten
@@ -107,6 +120,9 @@ __all__ = [
     "AvgPool3d",
     "Bilinear",
     "Conv1d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "Conv2d",
     "Conv3d",
     "ConvTranspose1d",
@@ -146,6 +162,16 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
+    "CrossMapLRN2d",
+    "Flatten",
+    "GroupNorm",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "LayerNorm",
+    "LeakyReLU",
+    "Linear",
+    "LocalResponseNorm",
     "LogSoftmax",
     "MSELoss",
     "MaxPool1d",
@@ -158,6 +184,8 @@ __all__ = [
     "Multiply",
     "PReLU",
     "RReLU",
+    "Normalize",
+    "RMSNorm",
     "ReLU",
     "ReLU6",
     "Pad",

@@ -68,10 +68,15 @@ class Module:
         return {**options, "training": True} if self.modes else options
 
     @cached_property
+    def _theirs(self) -> Mapping[str, str]:
+        """What torch calls each argument of the module's forward, by our names."""
+        names = list(inspect.signature(self.cls.forward).parameters)[1:]
+        return {"x" if name == "input" else name: name for name in names}
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """The arguments of the module's forward."""
-        names = list(inspect.signature(self.cls.forward).parameters)[1:]
-        return tuple("x" if name == "input" else name for name in names)
+        return tuple(self._theirs)
 
     @property
     def source(self) -> str:
@@ -94,8 +99,8 @@ class Module:
                 owner._parameters.pop(leaf, None)
                 owner._buffers.pop(leaf, None)
                 owner.__dict__[leaf] = tensors[name]
-            y = module(**{_theirs(name): _argument(name, tensors[name]) for name in self.inputs if name in tensors})
-            after = tuple(tensors[name].detach().clone() for name in changed)
+            y = module(**{self._theirs[n]: _argument(n, tensors[n]) for n in self.inputs if n in tensors})
+            after = tuple(tensors[name].detach().clone() for name in changed if name in tensors)
             return (*(y if isinstance(y, tuple) else (y,)), *after) if after else y
 
         return call
@@ -112,10 +117,6 @@ class Module:
         call = f"torch.func.functional_call({module}, {{{state}}}, ({inputs}))"
         changed = self.state(config)
         return f"({', '.join([call, *changed])})" if changed else call
-
-
-def _theirs(name: str) -> str:
-    return "input" if name == "x" else name
 
 
 def _argument(name: str, tensor: torch.Tensor) -> Any:

@@ -58,6 +58,14 @@ GOOD = {
     "AvgPool3d": (impl.AvgPool3d(2), {"x": ones(1, 2, 4, 4, 4)}),
     "AffineGrid": (impl.AffineGrid((2, 1, 3, 4)), {"theta": ones(2, 2, 3)}),
     "AvgPool2d": (AvgPool2d(2), {"x": ones(1, 2, 4, 4)}),
+    **{
+        f"BatchNorm{rank}d": (
+            getattr(impl, f"BatchNorm{rank}d")(3, training=False),
+            {"x": ones(2, 3, *rank * [2]), "weight": ones(3), "bias": ones(3)}
+            | {"running_mean": ones(3), "running_var": ones(3), "num_batches_tracked": ids()},
+        )
+        for rank in (1, 2, 3)
+    },
     "Conv2d": (Conv2d(2, 3, 2), {"x": ones(1, 2, 4, 4), "weight": ones(3, 2, 2, 2), "bias": ones(3)}),
     "Bilinear": (
         impl.Bilinear(2, 4, 3),
@@ -83,6 +91,7 @@ GOOD = {
         CrossEntropyLoss(reduction="none"),
         {"x": ones(2, 3, 2), "target": ids(2, 2), "weight": ones(3)},
     ),
+    "CrossMapLRN2d": (impl.CrossMapLRN2d(3), {"x": ones(1, 2, 2, 2)}),
     "Flatten": (Flatten(), {"x": ones(2, 3, 4)}),
     "LPPool1d": (impl.LPPool1d(2, 2), {"x": ones(1, 2, 4)}),
     "LPPool2d": (impl.LPPool2d(2, 2), {"x": ones(1, 2, 4, 4)}),
@@ -92,14 +101,27 @@ GOOD = {
     "Upsample": (impl.Upsample(3), {"x": ones(1, 2, 4, 4)}),
     "UpsamplingBilinear2d": (impl.UpsamplingBilinear2d(3), {"x": ones(1, 2, 4, 4)}),
     "UpsamplingNearest2d": (impl.UpsamplingNearest2d(3), {"x": ones(1, 2, 4, 4)}),
+    "GroupNorm": (impl.GroupNorm(2, 4), {"x": ones(2, 4, 3), "weight": ones(4), "bias": ones(4)}),
+    **{
+        f"InstanceNorm{rank}d": (
+            getattr(impl, f"InstanceNorm{rank}d")(3, affine=True, track_running_stats=True, training=False),
+            {"x": ones(2, 3, *rank * [2]), "weight": ones(3), "bias": ones(3)}
+            | {"running_mean": ones(3), "running_var": ones(3), "num_batches_tracked": ids()},
+        )
+        for rank in (1, 2, 3)
+    },
+    "LayerNorm": (impl.LayerNorm((2, 3)), {"x": ones(4, 2, 3), "weight": ones(2, 3), "bias": ones(2, 3)}),
     "LeakyReLU": (LeakyReLU(), {"x": ones(2, 3)}),
     "Linear": (Linear(2, 3), {"x": ones(4, 2), "weight": ones(3, 2), "bias": ones(3)}),
+    "LocalResponseNorm": (impl.LocalResponseNorm(3), {"x": ones(1, 2, 3)}),
     "LogSoftmax": (LogSoftmax(), {"x": ones(2, 3)}),
     "MSELoss": (MSELoss(reduction="none"), {"x": ones(2, 3), "target": ones(2, 3)}),
     "MaxPool1d": (impl.MaxPool1d(2), {"x": ones(1, 2, 4)}),
     "MaxPool3d": (impl.MaxPool3d(2), {"x": ones(1, 2, 4, 4, 4)}),
     "MaxPool2d": (MaxPool2d(2), {"x": ones(1, 2, 4, 4)}),
     "Multiply": (Multiply(), {"x": ones(2, 3), "other": ones(3)}),
+    "Normalize": (impl.Normalize(), {"x": ones(2, 3)}),
+    "RMSNorm": (impl.RMSNorm(3), {"x": ones(2, 3), "weight": ones(3)}),
     "ReLU": (ReLU(), {"x": ones(2, 3)}),
     "Sigmoid": (Sigmoid(), {"x": ones(2, 3)}),
     "Softmax": (Softmax(), {"x": ones(2, 3)}),
