@@ -384,9 +384,9 @@ class Hardswish:
 
         def backward(dy: Array) -> Gradients:
             dy = _check.cotangent("Hardswish", dy, x.shape)
-            slope = np.where(np.abs(x) < 3, x / 3 + x.dtype.type(0.5), 1)
+            slope = np.where(x < 3, x / 3 + 0.5, 1)
             with np.errstate(invalid="ignore"):
-                return {"x": np.where(x <= -3, 0, dy * slope)}
+                return {"x": np.asarray(np.where(x <= -3, 0, dy * slope), x.dtype)}
 
         with np.errstate(invalid="ignore"):  # -∞·0 is NaN, as in torch
             return np.asarray(x * (np.clip(x + 3, 0, 6) / 6), x.dtype), backward
