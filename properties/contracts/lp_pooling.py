@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from hypothesis import strategies as st
 
@@ -12,11 +14,24 @@ from ...oracle.vjp import Case
 from ..contract import Contract
 from ..domain import Draft
 from ..twins import Module
-from ..values import Positive, Real, Spec
+from ..values import Array, Brush, Real, Spec
 from .pooling import window
 
-# Powers of odd or fractional order are of x, not of |x|, so that with negative numbers much is NaN.
-NORMS = st.sampled_from((2.0, 1, 3.0, math.inf, 2, 1.5, 0.5, 1.0, 4.0, -math.inf, 3, 2.5, -1.0))
+# A negative order is left out (torch takes it, though it is no norm): reciprocals of both signs cancel at a pole of y,
+# where nothing but rounding is left of it.
+NORMS = st.sampled_from((2.0, 1, 3.0, math.inf, 2, 1.5, 0.5, 1.0, 4.0, -math.inf, 3, 2.5))
+
+
+@dataclass(frozen=True)
+class Magnitudes:
+    """Numbers that are not negative."""
+
+    shape: tuple[int, ...]
+    grad: bool = True
+
+    def make(self, brush: Brush) -> Array:
+        """Magnitudes of numbers with the drawn edits."""
+        return np.asarray(np.abs(brush.paint(self.shape)))
 
 
 def _lp_pool(rank: int, d: Draft) -> dict[str, Spec]:
@@ -24,9 +39,9 @@ def _lp_pool(rank: int, d: Draft) -> dict[str, Spec]:
     # With infinite p torch pools maxima, which takes tuples of one number, and kernels longer than the input.
     finite = not math.isinf(norm)
     shape = window(d, rank, padded=False, one=rank == 1 and not finite, whole=rank == 3 and finite)
-    # Reciprocals of both signs cancel at a pole of y, where nothing but rounding is left of it.
-    if norm == -1 or (finite and norm % 2 and d(st.booleans())):
-        return {"x": Positive(shape, grad=True)}
+    # Powers of odd or fractional order are of x, not of |x|, so that with negative numbers much is NaN.
+    if finite and norm % 2 and d(st.booleans()):
+        return {"x": Magnitudes(shape)}
     return {"x": Real(shape)}
 
 
