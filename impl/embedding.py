@@ -53,6 +53,8 @@ def _renormalised(layer: Embedding | EmbeddingBag, weight: Array, rows: Array, m
         return weight
     if not weight.shape[1] and not 0 <= p < math.inf:
         raise ValueError(f"{type(layer).__name__}: norm_type must be finite and not negative for empty rows, got {p}")
+    if p and weight.shape[1] == 1:
+        p = math.inf  # of one element every norm is its size, and this one does not round
     with np.errstate(all="ignore"):  # rows of zeros, of infinities
         norm = np.linalg.norm(weight[used], p, axis=1).astype(np.float64)
         scale = np.where(norm > most, most / (norm + 1e-7), 1)

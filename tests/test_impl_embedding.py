@@ -54,6 +54,14 @@ def test_a_row_of_exactly_max_norm_stays():
     np.testing.assert_array_equal(table, TABLE)
 
 
+def test_the_norm_of_a_single_element_is_not_rounded():
+    table = np.array([[-2.0]])
+    (_, same), _ = Embedding(1, 1, max_norm=2.0, norm_type=0.5)(np.array([0]), table)
+    np.testing.assert_array_equal(same, table)
+    (_, shortened), _ = Embedding(1, 1, max_norm=0.5, norm_type=0)(np.array([0]), table)
+    np.testing.assert_allclose(shortened, [[-1]], rtol=1e-6)
+
+
 def test_infinite_and_nan_rows_are_shortened_as_in_torch():
     table = np.array([[np.inf, 1.0], [np.nan, 9.0], [3.0, 4.0]])
     theirs = torch.from_numpy(table.copy())
