@@ -40,9 +40,9 @@ def drawn(name):
 
 
 def main_input(name):
-    """x, or the first input that is differentiated where x holds indices."""
+    """x, or the first input that is differentiated where there is no x or it holds indices."""
     specs = drawn(name)[0].specs
-    return "x" if specs["x"].grad else next(n for n, spec in specs.items() if spec.grad)
+    return "x" if "x" in specs and specs["x"].grad else next(n for n, spec in specs.items() if spec.grad)
 
 
 # The scope has all tests of one contract run together, by one process, which draws once.

@@ -198,6 +198,7 @@ REFUSED = [
     (lambda: impl.GridSample()(X, np.ones((1, 1, 1, 3))), ValueError, "grid"),
     (lambda: impl.AffineGrid((1, 2, 3)), ValueError, "size"),
     (lambda: impl.AffineGrid((1, 1, 2, 0)), ValueError, "size"),
+    (lambda: impl.AffineGrid((0, 1, 2, 1)), ValueError, "size"),
     (lambda: impl.AffineGrid((1, 1, 2, 2.0)), TypeError, "size"),
     (lambda: impl.AffineGrid((1, 1, 2, 2))(np.ones((1, 3, 4))), ValueError, "theta"),
 ]

@@ -2,8 +2,8 @@
 
 Four by four cells, scale factor 1.1: the output has four by four cells again, at positions 1/1.1 apart. With "bicubic"
 the forward interpolates there and the backward copies; with "bilinear" and antialias the forward copies and the
-backward distributes. So <dy, y> and <dx, x> differ, which for a linear map are the same number. gradjury.impl does in the
-backward what it does in the forward.
+backward distributes. So <dy, y> and <dx, x> differ, which for a linear map are the same number. In gradjury.impl they
+are the same.
 
 Exit status 1 while torch does this, 0 once it does not.
 """
