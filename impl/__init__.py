@@ -12,7 +12,18 @@ array([16.])
 array([[2., 4.]])
 """
 
-from .activation import LeakyReLU, ReLU, Sigmoid, Tanh
+from .activation import (
+    GELU,
+    GLU,
+    LogSigmoid,
+    Mish,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Softsign,
+    Tanh,
+    Tanhshrink,
+)
 from .adaptive_pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -21,24 +32,28 @@ from .adaptive_pooling import (
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
 )
-from .activation import GELU, GLU, LogSigmoid, Mish, Sigmoid, SiLU, Softplus, Softsign, Tanh, Tanhshrink
 from .arithmetic import Add, Multiply
 from .average_pooling import AvgPool1d, AvgPool2d, AvgPool3d
+from .batch_norm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+)
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from .distance import CosineSimilarity, PairwiseDistance, Pdist
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from .embedding import Embedding, EmbeddingBag
 from .fold import Fold, Unfold
 from .fractional_pooling import FractionalMaxPool2d, FractionalMaxPool3d
 from .grid import AffineGrid, GridSample
-from .linear import Bilinear, Linear
+from .linear import Bilinear, Identity, Linear
 from .loss import CrossEntropyLoss, MSELoss
 from .lp_pooling import LPPool1d, LPPool2d, LPPool3d
-from .pooling import MaxPool1d, MaxPool2d, MaxPool3d
-from .conv import Conv2d
-from .distance import CosineSimilarity, PairwiseDistance, Pdist
-from .linear import Identity, Linear
-from .loss import CrossEntropyLoss, MSELoss
+from .normalization import GroupNorm, LayerNorm, Normalize, RMSNorm
 from .padding import (
     CircularPad1d,
     CircularPad2d,
@@ -57,27 +72,7 @@ from .padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
-from .batch_norm import (
-    BatchNorm1d,
-    BatchNorm2d,
-    BatchNorm3d,
-    InstanceNorm1d,
-    InstanceNorm2d,
-    InstanceNorm3d,
-)
-from .conv import Conv2d
-from .linear import Linear
-from .loss import CrossEntropyLoss, MSELoss
-from .normalization import GroupNorm, LayerNorm, Normalize, RMSNorm
-from .pooling import AvgPool2d, MaxPool2d
-from .response_norm import CrossMapLRN2d, LocalResponseNorm
-from .sequential import Sequential
-from .sgd import SGD
-from .shape import ChannelShuffle, Flatten, PixelShuffle, PixelUnshuffle, Unflatten
-from .softmax import LogSoftmax, Softmax
-from .unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
-from .upsampling import Interpolate, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
-from .pooling import AvgPool2d, MaxPool2d
+from .pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from .rectifier import (
     CELU,
     ELU,
@@ -94,10 +89,13 @@ from .rectifier import (
     Softshrink,
     Threshold,
 )
+from .response_norm import CrossMapLRN2d, LocalResponseNorm
 from .sequential import Sequential
 from .sgd import SGD
-from .shape import Flatten
+from .shape import ChannelShuffle, Flatten, PixelShuffle, PixelUnshuffle, Unflatten
 from .softmax import LogSoftmax, Softmax, Softmax2d, Softmin
+from .unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
+from .upsampling import Interpolate, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 __all__ = [
     "CELU",
@@ -118,16 +116,10 @@ __all__ = [
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
-    "Bilinear",
-    "Conv1d",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
-    "Conv2d",
-    "Conv3d",
-    "ConvTranspose1d",
-    "ConvTranspose2d",
-    "ConvTranspose3d",
+    "Bilinear",
     "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
@@ -135,9 +127,15 @@ __all__ = [
     "ConstantPad1d",
     "ConstantPad2d",
     "ConstantPad3d",
+    "Conv1d",
     "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "CrossMapLRN2d",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -150,28 +148,24 @@ __all__ = [
     "FractionalMaxPool2d",
     "FractionalMaxPool3d",
     "GridSample",
-    "Interpolate",
-    "LPPool1d",
-    "LPPool2d",
-    "LPPool3d",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
     "Identity",
-    "LeakyReLU",
-    "Linear",
-    "LogSigmoid",
-    "CrossMapLRN2d",
-    "Flatten",
-    "GroupNorm",
     "InstanceNorm1d",
     "InstanceNorm2d",
     "InstanceNorm3d",
+    "Interpolate",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LocalResponseNorm",
+    "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
     "MaxPool1d",
@@ -182,18 +176,17 @@ __all__ = [
     "MaxUnpool3d",
     "Mish",
     "Multiply",
-    "PReLU",
-    "RReLU",
     "Normalize",
-    "RMSNorm",
-    "ReLU",
-    "ReLU6",
+    "PReLU",
     "Pad",
     "PairwiseDistance",
     "Pdist",
     "PixelShuffle",
     "PixelUnshuffle",
+    "RMSNorm",
+    "RReLU",
     "ReLU",
+    "ReLU6",
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",
@@ -210,13 +203,13 @@ __all__ = [
     "Softshrink",
     "Softsign",
     "Tanh",
+    "Tanhshrink",
+    "Threshold",
+    "Unflatten",
     "Unfold",
     "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",
-    "Tanhshrink",
-    "Threshold",
-    "Unflatten",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",

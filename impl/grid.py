@@ -222,7 +222,8 @@ class AffineGrid:
 
     Shapes: for `size` (N, C, H, W), theta (N, 2, 3) gives a grid (N, H, W, 2); for (N, C, D, H, W), theta (N, 3, 4)
     gives (N, D, H, W, 3). The base point's first coordinate runs along the last axis. Along an axis of n cells it is
-    (2i + 1)/n - 1, with `align_corners` 2i/(n - 1) - 1, and 0 for n = 1.
+    (2i + 1)/n - 1, with `align_corners` 2i/(n - 1) - 1, and 0 for n = 1. As in torch, N and C may be 0 only with
+    `align_corners` and an axis of one cell.
 
     Gradient: dtheta[n] = Σ dgrid[n, i, j] · (u, v, 1)ᵀ over the points.
 
@@ -238,9 +239,10 @@ class AffineGrid:
     def __post_init__(self) -> None:
         if not isinstance(self.size, list | tuple) or len(self.size) not in (4, 5):
             raise ValueError(f"AffineGrid: size must be (N, C, H, W) or (N, C, D, H, W), got {self.size!r}")
-        for length in self.size:
-            _check.integer("AffineGrid", "size", length, least=1)
         _check_align("AffineGrid", self.align_corners)
+        spatial = [_check.integer("AffineGrid", "size", length, least=1) for length in self.size[2:]]
+        for length in self.size[:2]:
+            _check.integer("AffineGrid", "size", length, least=0 if self.align_corners and 1 in spatial else 1)
 
     def __call__(self, theta: Array) -> tuple[Array, Backward]:
         """The grid and its backward pass."""

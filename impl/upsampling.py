@@ -93,9 +93,7 @@ class Upsample:
     recompute_scale_factor: bool | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.scale_factor, list):
-            raise TypeError(f"Upsample: scale_factor must be a number or a tuple, got {self.scale_factor!r}")
-        factor = self.scale_factor or None
+        factor = _factor("Upsample", self.scale_factor)
         _check_options("Upsample", self.size, factor, self.mode, self.align_corners, self.recompute_scale_factor)
         if self.mode == "lanczos":
             raise ValueError("Upsample: mode 'lanczos' needs antialiasing, which only Interpolate has")
@@ -116,7 +114,8 @@ class UpsamplingNearest2d:
     scale_factor: Factor = None
 
     def __post_init__(self) -> None:
-        _check_options("UpsamplingNearest2d", self.size, self.scale_factor or None, "nearest", None, None)
+        factor = _factor("UpsamplingNearest2d", self.scale_factor)
+        _check_options("UpsamplingNearest2d", self.size, factor, "nearest", None, None)
 
     def __call__(self, x: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""
@@ -134,12 +133,20 @@ class UpsamplingBilinear2d:
     scale_factor: Factor = None
 
     def __post_init__(self) -> None:
-        _check_options("UpsamplingBilinear2d", self.size, self.scale_factor or None, "bilinear", True, None)
+        factor = _factor("UpsamplingBilinear2d", self.scale_factor)
+        _check_options("UpsamplingBilinear2d", self.size, factor, "bilinear", True, None)
 
     def __call__(self, x: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""
         options = Upsample(self.size, self.scale_factor, "bilinear", align_corners=True)
         return _resample("UpsamplingBilinear2d", options, x)
+
+
+def _factor(layer: str, factor: Factor) -> Factor:
+    """The modules take no list, and 0 for None."""
+    if isinstance(factor, list):
+        raise TypeError(f"{layer}: scale_factor must be a number or a tuple, got {factor!r}")
+    return factor or None
 
 
 def _check_options(

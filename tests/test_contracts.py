@@ -40,7 +40,7 @@ def drawn(name):
 
 
 def main_input(name):
-    """x, or the first input that is differentiated where x holds indices."""
+    """x, or the first input that is differentiated where there is no x or it holds indices."""
     specs = drawn(name)[0].specs
     return "x" if "x" in specs and specs["x"].grad else next(n for n, spec in specs.items() if spec.grad)
 

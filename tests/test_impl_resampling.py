@@ -188,6 +188,7 @@ REFUSED = [
     (lambda: impl.Upsample(scale_factor=0), ValueError, "size"),
     (lambda: impl.UpsamplingBilinear2d(2)(line(1.0)), ValueError, "x"),
     (lambda: impl.UpsamplingNearest2d(), ValueError, "size"),
+    (lambda: impl.UpsamplingNearest2d(scale_factor=[2, 2]), TypeError, "scale_factor"),
     (lambda: impl.GridSample("linear"), ValueError, "mode"),
     (lambda: impl.GridSample(padding_mode="edge"), ValueError, "padding_mode"),
     (lambda: impl.GridSample(align_corners=1), TypeError, "align_corners"),
@@ -197,6 +198,7 @@ REFUSED = [
     (lambda: impl.GridSample()(X, np.ones((1, 1, 1, 3))), ValueError, "grid"),
     (lambda: impl.AffineGrid((1, 2, 3)), ValueError, "size"),
     (lambda: impl.AffineGrid((1, 1, 2, 0)), ValueError, "size"),
+    (lambda: impl.AffineGrid((0, 1, 2, 1)), ValueError, "size"),
     (lambda: impl.AffineGrid((1, 1, 2, 2.0)), TypeError, "size"),
     (lambda: impl.AffineGrid((1, 1, 2, 2))(np.ones((1, 3, 4))), ValueError, "theta"),
 ]
