@@ -84,4 +84,10 @@ Normalize = Contract(
     "Normalize",
     Function(torch.nn.functional.normalize, ("x",), {"p": 2.0, "dim": 1, "eps": 1e-12}),
     _normalize,
+    # y = x/n beside a zero of x, where n is one larger: differences see that n from both sides, torch the n at the point.
+    conventions={
+        "the count of what is not zero jumps at zero": lambda case: (
+            case.config.get("p", 2.0) == 0 and bool((case.inputs["x"] == 0).any())
+        )
+    },
 )
