@@ -97,5 +97,5 @@ class CrossMapLRN2d(LocalResponseNorm):
     k: float = 1
 
     def _check_rank(self, x: Array) -> None:
-        if x.ndim != 4:
-            raise ValueError(f"CrossMapLRN2d: x must have 4 dimensions, got shape {x.shape}")
+        if x.ndim != 4 or not x.shape[1]:
+            raise ValueError(f"CrossMapLRN2d: x must have 4 dimensions and a channel, got shape {x.shape}")

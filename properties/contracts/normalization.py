@@ -84,4 +84,11 @@ Normalize = Contract(
     "Normalize",
     Function(torch.nn.functional.normalize, ("x",), {"p": 2.0, "dim": 1, "eps": 1e-12}),
     _normalize,
+    # Where x has a zero, p = 0 counts one more on both sides of it, and p < 0 has norm 0 and so the slope 1/eps within
+    # eps of it: differences step over both.
+    conventions={
+        "p is not positive and x has a zero": lambda case: (
+            case.config.get("p", 2.0) <= 0 and bool((case.inputs["x"] == 0).any())
+        )
+    },
 )
