@@ -44,12 +44,12 @@ class Window(NamedTuple):
     dilation: Sizes
 
 
-def integers(layer: str, name: str, value: object, *, least: int, rank: int, one: bool = True) -> Sizes:
-    """A number for all axes, one an axis, or (with `one`) a sequence of one for all; no booleans."""
+def integers(layer: str, name: str, value: object, *, least: int, rank: int) -> Sizes:
+    """A number for all axes, or one an axis; no booleans."""
     sequence = isinstance(value, list | tuple)
     if any(isinstance(item, bool) for item in (value if sequence else (value,))):  # type: ignore[attr-defined]
         raise TypeError(f"{layer}: {name} must hold integers, got {value!r}")
-    return _check.integers(layer, name, value, least=least, rank=rank, one=one)
+    return _check.integers(layer, name, value, least=least, rank=rank)
 
 
 def boolean(layer: str, name: str, value: object) -> None:
@@ -65,16 +65,10 @@ def window(
     stride: object,
     padding: object = 0,
     dilation: object = 1,
-    *,
-    one: bool = True,
 ) -> Window:
-    """The window options as tuples, refused where torch refuses them; a stride of None or () is the kernel size.
-
-    `one` is whether the kernel size may be a sequence of length one for all axes.
-    """
-    kernel = integers(layer, "kernel_size", kernel_size, least=1, rank=rank, one=one)
-    default = stride is None or (isinstance(stride, list | tuple) and not stride)
-    steps = kernel if default else integers(layer, "stride", stride, least=1, rank=rank)
+    """The window options as tuples, refused where torch's documentation excludes them; stride None: the kernel size."""
+    kernel = integers(layer, "kernel_size", kernel_size, least=1, rank=rank)
+    steps = kernel if stride is None else integers(layer, "stride", stride, least=1, rank=rank)
     pads = integers(layer, "padding", padding, least=0, rank=rank)
     gaps = integers(layer, "dilation", dilation, least=1, rank=rank)
     for k, p in zip(kernel, pads, strict=True):

@@ -20,7 +20,7 @@ def _target(layer: str, output_size: object, rank: int) -> tuple[int | None, ...
     """The output size along each axis; None, which keeps an axis, is allowed from two axes on."""
     name = "output_size"
     if rank == 1 or not isinstance(output_size, list | tuple) or None not in output_size:
-        return integers(layer, name, output_size, least=0, rank=rank, one=False)
+        return integers(layer, name, output_size, least=0, rank=rank)
     if len(output_size) != rank:
         raise ValueError(f"{layer}: {name} must be an integer or {rank} integers or None, got {output_size!r}")
     return tuple(None if size is None else integers(layer, name, size, least=0, rank=1)[0] for size in output_size)

@@ -68,10 +68,9 @@ class _LPPool:
     def _window(self) -> Window:
         name = type(self).__name__
         # A single number is multiplied with, so that (2,) is no kernel of one axis; but nothing is where p is infinite.
-        one = self._rank == 1 and math.isinf(self._norm())
-        if self._rank == 1 and not one and isinstance(self.kernel_size, list | tuple):
+        if self._rank == 1 and not math.isinf(self._norm()) and isinstance(self.kernel_size, list | tuple):
             raise TypeError(f"{name}: kernel_size must be an integer, got {self.kernel_size!r}")
-        return window(name, self._rank, self.kernel_size, self.stride, one=one)
+        return window(name, self._rank, self.kernel_size, self.stride)
 
     def __call__(self, x: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""

@@ -36,9 +36,9 @@ class Magnitudes:
 
 def _lp_pool(rank: int, d: Draft) -> dict[str, Spec]:
     norm = d.option("norm_type", NORMS)
-    # With infinite p torch pools maxima, which takes tuples of one number, and kernels longer than the input.
+    # With infinite p torch pools maxima, which takes a tuple for a single axis, and kernels longer than the input.
     finite = not math.isinf(norm)
-    shape = window(d, rank, padded=False, one=rank == 1 and not finite, whole=rank == 3 and finite)
+    shape = window(d, rank, padded=False, tuples=rank > 1 or not finite, whole=rank == 3 and finite)
     # Powers of odd or fractional order are of x, not of |x|, so that with negative numbers much is NaN.
     if finite and norm % 2 and d(st.booleans()):
         return {"x": Magnitudes(shape)}

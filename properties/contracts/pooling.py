@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import torch
 from hypothesis import strategies as st
@@ -12,37 +11,25 @@ from ..contract import Contract
 from ..domain import Draft
 from ..twins import Module
 from ..values import Real, Spec
-
-
-def numbers(least: int, most: int, rank: int, *, one: bool = True) -> st.SearchStrategy[int | tuple[int, ...]]:
-    """One number for all spatial axes, or one each, or now and then (with `one`) a tuple of one for all."""
-    number = st.integers(least, most)
-    each = st.tuples(*(number,) * rank)
-    if not one:
-        return st.one_of(number, each) if rank > 1 else number
-    return st.one_of(number, each, number, each, st.tuples(number))
-
-
-def each(value: Any, rank: int) -> tuple[int, ...]:
-    """The number of each axis."""
-    if not isinstance(value, list | tuple):
-        return (value,) * rank
-    return tuple(value) * rank if len(value) == 1 else tuple(value)
+from .common import each, number_or_each
 
 
 def window(
-    d: Draft, rank: int, *, padded: bool = True, dilated: bool = False, one: bool = True, whole: bool = False
+    d: Draft, rank: int, *, padded: bool = True, dilated: bool = False, tuples: bool = True, whole: bool = False
 ) -> tuple[int, ...]:
-    """The shape of x, once the options of a sliding window are drawn; `whole`: as long as the kernel, at least."""
+    """The shape of x, once the options of a sliding window are drawn.
+
+    `whole`: as long as the kernel, at least. `tuples`: whether the kernel size may be one.
+    """
     most = (5, 4, 3)[rank - 1]
-    kernel = each(d.option("kernel_size", numbers(1, most, rank, one=one)), rank)
-    dilation = each(d.option("dilation", numbers(1, 3, rank)), rank) if dilated else (1,) * rank
-    # An empty tuple is torch's other spelling of None.
-    stride = d.option("stride", st.one_of(st.none(), st.none(), numbers(1, 3, rank), st.just(())))
-    steps = kernel if stride in (None, ()) else each(stride, rank)
+    sizes_drawn = number_or_each(1, most, rank) if tuples else st.integers(1, most)
+    kernel = each(d.option("kernel_size", sizes_drawn), rank)
+    dilation = each(d.option("dilation", number_or_each(1, 3, rank)), rank) if dilated else (1,) * rank
+    stride = d.option("stride", st.one_of(st.none(), number_or_each(1, 3, rank)))
+    steps = kernel if stride is None else each(stride, rank)
     # torch pads by half a kernel at most, dilated or not.
     half = [k // 2 for k in kernel]
-    pads = st.one_of(numbers(0, min(half), rank), st.tuples(*(st.integers(0, h) for h in half)))
+    pads = st.one_of(number_or_each(0, min(half), rank), st.tuples(*(st.integers(0, h) for h in half)))
     padding = each(d.option("padding", pads), rank) if padded else (0,) * rank
     ceil = d.option("ceil_mode", st.booleans())
     sizes = []

@@ -99,11 +99,12 @@ def _bad_values(value: Any) -> list[Any]:
     if isinstance(value, str):
         return ["bogus"]
     if isinstance(value, tuple):
+        numbers = [1 if v is None else v for v in value]
         return [
             (*value, 1),
             value[:-1] or (1, 1, 1),
-            tuple(-v for v in value),
-            tuple(v + 0.5 for v in value),
+            tuple(-v for v in numbers),
+            tuple(v + 0.5 for v in numbers),
             (0,) * len(value),
         ]
     if isinstance(value, float):
