@@ -34,8 +34,9 @@ def deterministic_torch() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-# The derivative of log softmax forms p = exp(y) inside, and dy·(p - 1) where p is all but 1.
-FUSED = ("aten::_log_softmax_backward_data",)
+# The derivative of log softmax forms p = exp(y) inside, and dy·(p - 1) where p is all but 1. Batch normalisation adds
+# x·r and -m·r, which cancel where the mean m is large.
+FUSED = ("aten::_log_softmax_backward_data", "aten::native_batch_norm")
 
 
 class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
