@@ -37,6 +37,8 @@ def deterministic_torch() -> Iterator[None]:
 # The derivative of log softmax forms p = exp(y) inside, and dy·(p - 1) where p is all but 1. Batch normalisation adds
 # x·r and -m·r, which cancel where the mean m is large.
 FUSED = ("aten::_log_softmax_backward_data", "aten::native_batch_norm")
+# The operations in place that compute something; the LSTM cell's gates are made so.
+IN_PLACE = ("aten::sigmoid_", "aten::tanh_")
 
 
 class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -56,7 +58,7 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run one operation and disturb what it newly made; views and in-place results are not new.
+        """Run one operation and disturb what it computed; views and copies are not new.
 
         An operation that computes inside what may cancel there is taken apart first.
         """
@@ -68,7 +70,8 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **(kwargs or {}))
         made = result if isinstance(result, tuple) else (result,)
         for tensor, kind in zip(made, func._schema.returns, strict=False):
-            if kind.alias_info is None and isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
+            computed = kind.alias_info is None or func.name() in IN_PLACE
+            if computed and isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
                 signs = torch.randint(0, 2, tensor.shape, generator=self._generator) * 2 - 1
                 tensor.mul_(1 + self._step * signs)
         return result

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -30,6 +30,7 @@ TRIES = 8
 # The inputs are moved by a larger step and the movement is scaled back to u. A jump at a kink does not shrink with the
 # step, so scaling back keeps it from excusing a wrong convention there.
 STEP = 2.0**-12
+STEPS = (STEP, STEP**2, STEP**3)
 
 
 def unit_roundoff(dtype: np.dtype[np.floating]) -> float:
@@ -87,7 +88,7 @@ class Reference:
     @property
     def alternatives(self) -> list[Answer]:
         """What torch answers in float64, and where rounding errors disturb it."""
-        return [self.truth, *self._moved]
+        return [self.truth, *(answer for answer, _ in self._moved)]
 
     def output(self, number: int) -> Expected:
         """What the output of this number should be."""
@@ -108,10 +109,11 @@ class Reference:
         return self._ask(rounded), self._ask(rounded.astype(np.float64))
 
     def _own_error(self, pick: Callable[[Answer], Array], t: Array) -> Array | float:
-        """The size of |torch_T - t| over the array; infinite where only t is finite."""
+        """The size of |torch_T - t| over the array; infinite where torch in T has an infinity or NaN that t has not."""
         if self._dtype != np.float64:
             low = pick(self.at_dtype)
-            return _typical(low - t) + np.where(np.isfinite(t) & ~np.isfinite(low), np.inf, 0)
+            same = (low == t) | (np.isnan(low) & np.isnan(t))
+            return _typical(low - t) + np.where(np.isfinite(low) | same, 0, np.inf)
         low, high = (pick(answer) for answer in self._single)
         return _typical(low - high) * unit_roundoff(self._dtype) / unit_roundoff(np.dtype(np.float32))
 
@@ -135,24 +137,32 @@ class Reference:
         return float(np.finfo(self._dtype).tiny) * max(1.0, *(_largest(a.astype(np.float64)) for a in arrays))
 
     @cached_property
-    def _moved(self) -> list[Answer]:
-        """The reference with inputs, cotangents and intermediates moved by ±STEP, relative to each element."""
+    def _moved(self) -> list[tuple[Answer, float]]:
+        """The reference with inputs, cotangents and intermediates moved by ±STEP, relative to each element.
+
+        Or by less, where that makes an infinity (of exp(x) with x in the millions): the answers, each with its step.
+        """
         case = self._case.astype(np.float64)
         rng = np.random.default_rng(0)  # the same tries for every case: judging is repeatable
 
-        def move(a: Array) -> Array:
+        def move(a: Array, step: float) -> Array:
             if a.dtype.kind != "f":
                 return a
-            return np.asarray(a * (1 + STEP * (2 * rng.integers(0, 2, a.shape) - 1)))
+            return np.asarray(a * (1 + step * (2 * rng.integers(0, 2, a.shape) - 1)))
 
         answers = []
         for seed in range(TRIES):
-            moved = case.map(move)
-            with RoundingErrors(STEP, seed):
-                answer = self._ask(moved)
-            # A reference may look for one of its intermediates in its input (amax does, to find the ties) and fail on a
-            # disturbed one; that is no property of the problem.
-            answers.append(answer if self._as_finite(answer) else self._ask(moved))
+            for step in STEPS:
+                with RoundingErrors(step, seed):
+                    answer = self._ask(case.map(partial(move, step=step)))
+                if self._as_finite(answer):
+                    break
+            else:
+                # A reference may look for one of its intermediates in its input (amax does, to find the ties) and fail
+                # on a disturbed one; that is no property of the problem.
+                step = STEP
+                answer = self._ask(case.map(partial(move, step=step)))
+            answers.append((answer, step))
         return answers
 
     def _as_finite(self, answer: Answer) -> bool:
@@ -162,14 +172,14 @@ class Reference:
         return all(bool((np.isfinite(a) | ~np.isfinite(t)).all()) for a, t in pairs)
 
     def _movement(self, pick: Callable[[Answer], Array], t: Array) -> Array:
-        """The largest movement of each element, scaled from STEP back to u; infinite where t stops being finite."""
+        """The largest movement of each element, scaled from its step to u; infinite where t stops being finite."""
         moved = np.zeros(t.shape)
         with np.errstate(invalid="ignore"):
-            for answer in self._moved:
-                difference = np.abs(pick(answer) - t)
+            for answer, step in self._moved:
+                difference = np.abs(pick(answer) - t) / step
                 lost = np.isfinite(t) & ~np.isfinite(difference)
                 moved = np.fmax(moved, np.where(lost, np.inf, difference))
-        return moved * (unit_roundoff(self._dtype) / STEP)
+        return moved * unit_roundoff(self._dtype)
 
 
 def _typical(difference: Array) -> float:
