@@ -49,7 +49,16 @@ def main_input(name):
 EVERY = pytest.mark.parametrize("name", gradjury.contracts.ALL, scope="module")
 
 # torch takes these layers' main input with one number of dimensions only.
-ONE_RANK = {"BatchNorm2d", "BatchNorm3d", "UpsamplingBilinear2d", "Embedding", "EmbeddingBag", "Pdist", "AffineGrid"}
+ONE_RANK = {
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "CrossMapLRN2d",
+    "UpsamplingBilinear2d",
+    "Embedding",
+    "EmbeddingBag",
+    "Pdist",
+    "AffineGrid",
+}
 
 
 @EVERY

@@ -24,15 +24,12 @@ from gradjury.properties.values import Positive, Real
 FEW = 40
 
 
-class Affine(Function):
+def affine(x, scale=1.0, shift=0.0, unused=0):
     """y = scale·x + shift in torch, an option each; `unused` is one that torch ignores too."""
+    return x * scale + shift
 
-    @property
-    def defaults(self):
-        return {"scale": 1.0, "shift": 0.0, "unused": 0}
 
-    def bind(self, config):
-        return lambda x: x * config.get("scale", 1.0) + config.get("shift", 0.0)
+OPTIONS = {"scale": 1.0, "shift": 0.0, "unused": 0}
 
 
 class AffineLayer:
@@ -59,8 +56,8 @@ def _affine_and_unused(d):
     return _affine(d)
 
 
-def contract(domain, function=torch.mul):
-    return Contract("Affine", Affine(function, ("x",)), domain)
+def contract(domain):
+    return Contract("Affine", Function(affine, ("x",), OPTIONS), domain)
 
 
 def covered(layer, to, law="linearity", examples=FEW, **options):
@@ -91,16 +88,14 @@ def test_an_option_that_changes_nothing_in_torch_is_a_gap_of_the_domain_and_not_
 
 
 def test_an_option_that_only_the_gradient_shows_counts_as_honoured():
-    class Ramp(Affine):
-        def bind(self, config):
-            slope = config.get("scale", 1.0)
-            return lambda x: x.detach() + slope * (x - x.detach())
+    def ramp(x, scale=1.0, shift=0.0, unused=0):
+        return x.detach() + scale * (x - x.detach())
 
     class RampLayer(AffineLayer):
         def __call__(self, x):
             return x.copy(), lambda dy: {"x": dy * dy.dtype.type(self.scale)}
 
-    coverage = covered(RampLayer, Contract("Ramp", Ramp(torch.mul, ("x",)), _affine))
+    coverage = covered(RampLayer, Contract("Ramp", Function(ramp, ("x",), OPTIONS), _affine))
     assert option(coverage, "scale").honoured > 0
 
 
@@ -230,6 +225,25 @@ def test_without_being_asked_nothing_is_counted():
     assert "coverage" not in result_as_dict(result)
 
 
+SAME_AS_GIVEN = "without its array torch takes the one it starts with, which changes nothing"
+EXCLUSIVE = "torch takes one of them"
+ROUNDED = "most factors give a whole size, for which there is nothing to compute again"
+# Gaps of a hundred examples that are in the nature of the layer, by how they begin, with the reason.
+NORMS = ["GroupNorm", "LayerNorm", *(f"{kind}Norm{n}d" for kind in ("Batch", "Instance") for n in (1, 2, 3))]
+SIZES = ["the options size and scale_factor", "the options size and recompute_scale_factor"]
+GAPS = {
+    **{name: {"the option bias changed nothing": SAME_AS_GIVEN} for name in NORMS},
+    "PReLU": {"the option num_parameters changed nothing": "the weight's shape says it"},
+    "Fold": {"the option stride changed nothing": "where it changes the number of windows, torch refuses the array"},
+    "FractionalMaxPool2d": {"the options output_size and output_ratio": EXCLUSIVE},
+    "FractionalMaxPool3d": {"the options output_size and output_ratio": EXCLUSIVE},
+    "UpsamplingNearest2d": {SIZES[0]: EXCLUSIVE},
+    "UpsamplingBilinear2d": {SIZES[0]: EXCLUSIVE},
+    "Interpolate": dict.fromkeys(SIZES, EXCLUSIVE),
+    "Upsample": {**dict.fromkeys(SIZES, EXCLUSIVE), "the option recompute_scale_factor changed nothing": ROUNDED},
+}
+
+
 @pytest.mark.parametrize("name", [name for name in contracts.ALL if hasattr(impl, name)])
 def test_a_hundred_examples_of_our_own_contracts_leave_no_gap_and_no_option_ignored(name):
     def nothing(bench, case):
@@ -240,7 +254,9 @@ def test_a_hundred_examples_of_our_own_contracts_leave_no_gap_and_no_option_igno
     Trial(layer, watch=recorder).run([Law("nothing", "the domain is drawn from", nothing)])
     with quiet():
         coverage = recorder.close()
-    assert coverage.gaps == ()
+    known = GAPS.get(name, {})
+    assert [gap for gap in coverage.gaps if not gap.startswith(tuple(known))] == []
+    assert [start for start in known if not any(gap.startswith(start) for gap in coverage.gaps)] == []
     assert coverage.ignored == ()
     for o in coverage.options:
-        assert o.honoured == o.shown
+        assert bool(o.honoured) == bool(o.shown)

@@ -45,5 +45,5 @@ def test_the_laws_of_the_table_are_the_laws_there_are():
     from gradjury.properties.laws import COMMON
 
     table = re.findall(r"^\| `(\w+)`", README.read_text(encoding="utf-8"), re.MULTILINE)
-    own = [law.name for contract in gradjury.contracts.ALL.values() for law in contract.laws]
-    assert table == [law.name for law in COMMON] + own
+    own = dict.fromkeys(law.name for contract in gradjury.contracts.ALL.values() for law in contract.laws)
+    assert table == [*(law.name for law in COMMON), *own]
