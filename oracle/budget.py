@@ -111,11 +111,11 @@ class Reference:
         return self._ask(rounded), self._ask(rounded.astype(np.float64))
 
     def _own_error(self, pick: Callable[[Answer], Array], t: Array) -> Array | float:
-        """The size of |torch_T - t| over the array; infinite where torch in T has an infinity or NaN that t has not."""
+        """The size of |torch_T - t| over the array; infinite where they are not finite alike."""
         if self._dtype != np.float64:
             low = pick(self.at_dtype)
             same = (low == t) | (np.isnan(low) & np.isnan(t))
-            return _typical(low - t) + np.where(np.isfinite(low) | same, 0, np.inf)
+            return _typical(low - t) + np.where(np.isfinite(low - t) | same, 0, np.inf)
         low, high = (pick(answer) for answer in self._single)
         return _typical(low - high) * unit_roundoff(self._dtype) / unit_roundoff(np.dtype(np.float32))
 
