@@ -55,12 +55,6 @@ def test_max_pool_counts_more_places_than_a_byte_holds():
         x[0].flat[cell] = 0
 
 
-@pytest.mark.parametrize("empty", [(), []])
-def test_an_empty_stride_is_the_kernel_size(empty):
-    for layer in (impl.MaxPool1d(2, stride=empty), impl.AvgPool1d(2, stride=empty), impl.LPPool1d(1, 2, stride=empty)):
-        assert layer(np.ones((1, 6)))[0].shape == (1, 3)
-
-
 def test_average_and_its_gradient_keep_infinities_inside_their_windows():
     x = [[INF, 1, 2, -INF, INF, 3]]
     y, _ = ask(impl.AvgPool1d(2), x)
