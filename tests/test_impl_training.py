@@ -1,0 +1,99 @@
+"""Layers put together and trained: Sequential, SGD, and the parameters they begin with."""
+
+import numpy as np
+import pytest
+import torch
+
+from gradjury import impl
+from gradjury.impl import (
+    SGD,
+    Conv2d,
+    Linear,
+    MSELoss,
+    ReLU,
+    Sequential,
+)
+
+
+def composed(rng):
+    """Two linear layers with a ReLU between them, x and its parameters."""
+    net = Sequential(Linear(3, 4), ReLU(), Linear(4, 2, bias=False))
+    return net, rng.standard_normal((5, 3)), net.init(rng)
+
+
+def test_sequential_names_parameters_as_torch_does():
+    net, _, params = composed(np.random.default_rng(0))
+    theirs = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2, bias=False))
+    assert {name: a.shape for name, a in params.items()} == {n: tuple(t.shape) for n, t in theirs.state_dict().items()}
+    assert eval(repr(net), vars(impl).copy()).layers == net.layers
+
+
+def test_sequential_is_the_composition_of_its_layers():
+    rng = np.random.default_rng(0)
+    net, x, params = composed(rng)
+    y, backward = net(x, **params)
+    dy = rng.standard_normal(y.shape)
+    first, back_first = Linear(3, 4)(x, params["0.weight"], params["0.bias"])
+    second, back_second = ReLU()(first)
+    third, back_third = Linear(4, 2, bias=False)(second, params["2.weight"])
+    last = back_third(dy)
+    inner = back_first(back_second(last["x"])["x"])
+    expected = {"x": inner["x"], "0.weight": inner["weight"], "0.bias": inner["bias"], "2.weight": last["weight"]}
+    np.testing.assert_array_equal(y, third)
+    for answer in (backward(dy), backward(dy)):
+        assert answer.keys() == expected.keys()
+        for name, value in expected.items():
+            np.testing.assert_array_equal(answer[name], value)
+
+
+def test_sequential_nests_and_passes_targets_on():
+    net = Sequential(Sequential(Linear(1, 1, bias=False)), MSELoss(reduction="sum"))
+    y, backward = net(np.array([3.0]), **{"0.0.weight": np.array([[2.0]]), "1.target": np.array([1.0])})
+    assert y == 25
+    grads = backward(np.array(1.0))
+    assert {name: grad.item() for name, grad in grads.items()} == {"x": 20, "0.0.weight": 30, "1.target": -10}
+
+
+def test_sgd_takes_one_step_against_the_gradient():
+    params = {"weight": np.array([1.0, 2.0], np.float32), "bias": np.array(3.0)}
+    grads = {"weight": np.array([10.0, -10.0], np.float32), "bias": np.array(0.5), "x": np.array(7.0)}
+    new = SGD(lr=0.5)(params, grads)
+    assert new.keys() == params.keys()
+    np.testing.assert_array_equal(new["weight"], [-4, 7])
+    np.testing.assert_array_equal(new["bias"], 2.75)
+    np.testing.assert_array_equal(params["weight"], [1, 2])
+    assert new["weight"].dtype == np.float32
+
+
+def test_sgd_says_which_gradient_is_missing():
+    with pytest.raises(KeyError, match="SGD: no gradient for bias, weight"):
+        SGD()({"weight": np.ones(1), "bias": np.ones(1), "scale": np.ones(1)}, {"scale": np.ones(1)})
+
+
+@pytest.mark.parametrize(
+    ("layer", "theirs"),
+    [
+        (Linear(16, 500), torch.nn.Linear(16, 500)),
+        (Linear(16, 500, bias=False), torch.nn.Linear(16, 500, bias=False)),
+        (Conv2d(8, 400, (2, 3), groups=2), torch.nn.Conv2d(8, 400, (2, 3), groups=2)),
+        (Conv2d(4, 400, 2, bias=False), torch.nn.Conv2d(4, 400, 2, bias=False)),
+    ],
+    ids=repr,
+)
+def test_init_draws_uniformly_within_torchs_bounds(layer, theirs):
+    ours = layer.init(np.random.default_rng(0), np.float32)
+    state = theirs.state_dict()
+    assert ours.keys() == state.keys()
+    fan_in = state["weight"][0].numel()
+    for name, a in ours.items():
+        assert (a.shape, a.dtype) == (tuple(state[name].shape), np.float32)
+        # Of hundreds of uniform numbers the largest comes close to the bound, in torch's and in ours.
+        for largest in (np.abs(a).max(), state[name].abs().max().item()):
+            assert 0.95 < largest * np.sqrt(fan_in) < 1.0001
+        assert abs(a.mean()) * np.sqrt(fan_in) < 0.1
+
+
+def test_init_of_a_linear_layer_without_inputs_is_zero():
+    params = Linear(0, 2).init(np.random.default_rng(0))
+    assert params["weight"].shape == (2, 0)
+    np.testing.assert_array_equal(params["bias"], [0, 0])
