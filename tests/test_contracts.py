@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
+import dis
 from collections import Counter
 from functools import cache
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import gradjury
@@ -128,6 +131,18 @@ def test_an_edit_changes_values_and_keeps_the_shape(name):
             assert np.shape(after) == shape
             changed += not np.array_equal(before, after)
     assert changed > 20
+
+
+FORMULAS = [contract for contract in gradjury.contracts.ALL.values() if contract.reference.source]
+
+
+@pytest.mark.parametrize("contract", FORMULAS, ids=lambda contract: contract.name)
+def test_a_formula_needs_nothing_but_torch_in_a_script(contract):
+    scope = {"torch": torch}
+    exec(contract.reference.source, scope)
+    formula = scope[contract.reference.function.__name__]
+    used = {step.argval for step in dis.get_instructions(formula) if step.opname == "LOAD_GLOBAL"}
+    assert used <= {"torch", *dir(builtins)}
 
 
 def test_a_misspelt_contract_is_an_attribute_error_and_get_suggests():

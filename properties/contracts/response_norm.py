@@ -1,7 +1,5 @@
 """Contracts of the normalisation of channels by their neighbours."""
 
-from typing import Any
-
 import torch
 from hypothesis import strategies as st
 
@@ -36,7 +34,7 @@ def _cross_map(d: Draft) -> dict[str, Spec]:
 
 
 # torch's own never drops channel 0 from a running sum, and its backward is not the derivative of that.
-def _cross_map_lrn2d(x: Any, size: Any, alpha: Any = 1e-4, beta: Any = 0.75, k: Any = 1) -> Any:
+def _cross_map_lrn2d(x: torch.Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> torch.Tensor:
     if x.dim() != 4 or size < 1:
         raise ValueError("x must have 4 dimensions and size be positive")
     padded = torch.nn.functional.pad(x * x, (0, 0, 0, 0, size // 2, (size - 1) // 2))
