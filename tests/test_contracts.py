@@ -139,7 +139,7 @@ FORMULAS = [contract for contract in gradjury.contracts.ALL.values() if contract
 @pytest.mark.parametrize("contract", FORMULAS, ids=lambda contract: contract.name)
 def test_a_formula_needs_nothing_but_torch_in_a_script(contract):
     scope = {"torch": torch}
-    exec(contract.reference.source, scope)
+    exec(compile(contract.reference.source, contract.name, "exec", dont_inherit=True), scope)
     formula = scope[contract.reference.function.__name__]
     used = {step.argval for step in dis.get_instructions(formula) if step.opname == "LOAD_GLOBAL"}
     assert used <= {"torch", *dir(builtins)}
