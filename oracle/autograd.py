@@ -90,10 +90,9 @@ class TorchVjp:
 
     def __call__(self, **inputs: Array) -> tuple[Outputs, Backward]:
         """The outputs, and reverse mode."""
-        tensors = {name: _tensor(a).requires_grad_(name in self.differentiable) for name, a in inputs.items()}
+        tensors = self._tensors(inputs)
         result = self.function(**tensors)
-        outputs: tuple[torch.Tensor, ...] = result if isinstance(result, tuple) else (result,)
-        real = [y for y in outputs if y.is_floating_point()]
+        outputs, real = _outputs(result)
 
         def backward(*cotangents: Array) -> Mapping[str, Array]:
             wanted = [tensors[name] for name in self.differentiable]
@@ -114,11 +113,12 @@ class TorchVjp:
         arrays = tuple(y.detach().numpy().copy() for y in outputs)
         return (arrays if isinstance(result, tuple) else arrays[0]), backward
 
+    def _tensors(self, inputs: Mapping[str, Array]) -> dict[str, torch.Tensor]:
+        return {name: _tensor(a).requires_grad_(name in self.differentiable) for name, a in inputs.items()}
+
     def cotangent_shapes(self, inputs: Mapping[str, Array]) -> list[tuple[int, ...]]:
         """The shapes of the outputs that take a cotangent: floating-point, and reached by gradients (no buffers)."""
-        tensors = {name: _tensor(a).requires_grad_(name in self.differentiable) for name, a in inputs.items()}
-        result = self.function(**tensors)
-        real = [y for y in (result if isinstance(result, tuple) else (result,)) if y.is_floating_point()]
+        _, real = _outputs(self.function(**self._tensors(inputs)))
         reached = [y for y in real if y.requires_grad]
         return [tuple(y.shape) for y in reached or real]
 
@@ -132,13 +132,18 @@ class TorchVjp:
             warnings.simplefilter("ignore", DeprecationWarning)  # of what torch itself loads
             tensors = {name: _tensor(a) for name, a in inputs.items()}
             duals = {n: make_dual(tensors[n], _tensor(v).to(tensors[n])) for n, v in direction.items()}
-            result = self.function(**{**tensors, **duals})
-            real = [y for y in (result if isinstance(result, tuple) else (result,)) if y.is_floating_point()]
+            _, real = _outputs(self.function(**{**tensors, **duals}))
             tangents = [unpack_dual(y).tangent for y in real]
             return [
                 np.zeros(tuple(y.shape)) if t is None else t.detach().numpy().copy()
                 for y, t in zip(real, tangents, strict=True)
             ]
+
+
+def _outputs(result: Any) -> tuple[tuple[torch.Tensor, ...], list[torch.Tensor]]:
+    """What a function answered as a tuple, and the floating-point ones of it."""
+    outputs: tuple[torch.Tensor, ...] = result if isinstance(result, tuple) else (result,)
+    return outputs, [y for y in outputs if y.is_floating_point()]
 
 
 def torch_vjp(function: Callable[..., Any], differentiable: tuple[str, ...]) -> TorchVjp:

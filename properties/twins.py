@@ -83,13 +83,16 @@ class Module:
         """Nothing."""
         return ""
 
+    def _options(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """What the constructor takes of a configuration."""
+        return {name: value for name, value in config.items() if name != "training" or not self.modes}
+
     def bind(self, config: Mapping[str, Any]) -> TensorFunction:
         """A module whose parameters and buffers are set anew at each call.
 
         torch.func.functional_call does the same at ten times the cost.
         """
-        options = {name: value for name, value in config.items() if name != "training" or not self.modes}
-        module = self.cls(**options).train(config.get("training", True))
+        module = self.cls(**self._options(config)).train(config.get("training", True))
         changed = self.state(config)
 
         def call(**tensors: torch.Tensor) -> Any:
@@ -108,8 +111,7 @@ class Module:
     def code(self, config: Mapping[str, Any], names: tuple[str, ...]) -> str:
         """A call of torch.func.functional_call."""
         state = ", ".join(f'"{n}": {n}' for n in names if n not in self.inputs)
-        options = {name: value for name, value in config.items() if name != "training" or not self.modes}
-        module = f"torch.nn.{self.cls.__name__}({call_arguments(options)})"
+        module = f"torch.nn.{self.cls.__name__}({call_arguments(self._options(config))})"
         if not config.get("training", True):
             module += ".eval()"
         given = [n for n in self.inputs if n in names]

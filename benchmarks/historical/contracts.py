@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gradjury.oracle.vjp import Array
 from gradjury.properties.contract import Contract
 from gradjury.properties.contracts.arithmetic import broadcast_pair
-from gradjury.properties.contracts.common import number_or_pair, pair
+from gradjury.properties.contracts.common import number_or_each, pair
 from gradjury.properties.contracts.loss import REDUCTIONS
 from gradjury.properties.domain import Draft
 from gradjury.properties.twins import Module
@@ -41,8 +41,8 @@ def _conv_transpose2d(d: Draft) -> dict[str, Spec]:
     n_in, n_out = d.size(3) * groups, d.size(3)
     kernel = d.size(4), d.size(4)
     sizes = d.size(4), d.size(4)
-    stride = pair(d.option("stride", number_or_pair(1, 3)))
-    dilation = pair(d.option("dilation", number_or_pair(1, 3)))
+    stride = pair(d.option("stride", number_or_each(1, 3, 2)))
+    dilation = pair(d.option("dilation", number_or_each(1, 3, 2)))
     # torch wants less extra than a stride or a dilation.
     extra = [max(s, e) - 1 for s, e in zip(stride, dilation, strict=True)]
     each = st.tuples(*(st.integers(0, e) for e in extra))

@@ -3,66 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import importlib
+import pkgutil
 
 from ..contract import Contract
-from . import (
-    activation,
-    adaptive_pooling,
-    arithmetic,
-    average_pooling,
-    batch_norm,
-    conv,
-    conv_transpose,
-    distance,
-    dropout,
-    embedding,
-    fold,
-    fractional_pooling,
-    grid,
-    linear,
-    loss,
-    lp_pooling,
-    normalization,
-    padding,
-    pooling,
-    rectifier,
-    response_norm,
-    shape,
-    softmax,
-    unpooling,
-    upsampling,
-)
 
-_FAMILIES = (
-    activation,
-    adaptive_pooling,
-    arithmetic,
-    average_pooling,
-    batch_norm,
-    conv,
-    conv_transpose,
-    dropout,
-    embedding,
-    fold,
-    fractional_pooling,
-    grid,
-    linear,
-    loss,
-    lp_pooling,
-    distance,
-    linear,
-    loss,
-    padding,
-    pooling,
-    rectifier,
-    normalization,
-    pooling,
-    response_norm,
-    shape,
-    softmax,
-    unpooling,
-    upsampling,
-)
+# Every module beside this one is a family; those that only help have no contracts.
+_FAMILIES = [importlib.import_module(f".{module.name}", __name__) for module in pkgutil.iter_modules(__path__)]
 ALL: dict[str, Contract] = {
     value.name: value for family in _FAMILIES for value in vars(family).values() if isinstance(value, Contract)
 }

@@ -11,23 +11,20 @@ from ..contract import Contract
 from ..domain import Domain, Draft
 from ..twins import Module
 from ..values import Given, Places, Real, Spec
+from .common import each, number_or_each
 
 
 def _domain(rank: int) -> Domain:
-    def each(value: int | tuple[int, ...]) -> tuple[int, ...]:
-        return value if isinstance(value, tuple) else (value,) * rank
-
     def domain(d: Draft) -> dict[str, Spec]:
-        sizes = st.one_of(st.integers(1, 3), st.tuples(*(st.integers(1, 3),) * rank))
+        sizes = number_or_each(1, 3, rank)
         chosen = d.option("kernel_size", sizes)
-        kernel = each(chosen)
+        kernel = each(chosen, rank)
         stride = d.option("stride", st.one_of(st.none(), sizes))
-        steps = kernel if stride is None else each(stride)
+        steps = kernel if stride is None else each(stride, rank)
         # Every value needs a cell of its own.
         most = [(k - (s == 1)) // 2 for k, s in zip(kernel, steps, strict=True)]
-        padding = each(
-            d.option("padding", st.one_of(st.integers(0, min(most)), st.tuples(*(st.integers(0, m) for m in most))))
-        )
+        pads = st.one_of(st.integers(0, min(most)), st.tuples(*(st.integers(0, m) for m in most)))
+        padding = each(d.option("padding", pads), rank)
         spatial = [d(st.integers(1 + (k == 2 * p), 4)) for k, p in zip(kernel, padding, strict=True)]
         out = [(n - 1) * s + k - 2 * p for n, s, k, p in zip(spatial, steps, kernel, padding, strict=True)]
         shape = (*d.batch(), d.size(3), *spatial)

@@ -17,7 +17,7 @@ class MaxTieToBoth(impl.MaxPool2d):
     def __call__(self, x):
         answer, backward = super().__call__(x)
         y = answer[0] if self.return_indices else answer
-        if self.padding not in (0, (0,), (0, 0)) or self.dilation not in (1, (1,), (1, 1)) or self.ceil_mode:
+        if self.padding not in (0, (0, 0)) or self.dilation not in (1, (1, 1)) or self.ceil_mode:
             return answer, backward
         kernel = pair(self.kernel_size)
         stride = pair(self.stride or kernel)
