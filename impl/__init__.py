@@ -42,6 +42,7 @@ from .batch_norm import (
     InstanceNorm2d,
     InstanceNorm3d,
 )
+from .class_loss import CrossEntropyLoss
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .distance import CosineSimilarity, PairwiseDistance, Pdist
@@ -51,7 +52,7 @@ from .fold import Fold, Unfold
 from .fractional_pooling import FractionalMaxPool2d, FractionalMaxPool3d
 from .grid import AffineGrid, GridSample
 from .linear import Bilinear, Identity, Linear
-from .loss import CrossEntropyLoss, MSELoss
+from .loss import MSELoss
 from .lp_pooling import LPPool1d, LPPool2d, LPPool3d
 from .normalization import GroupNorm, LayerNorm, Normalize, RMSNorm
 from .padding import (

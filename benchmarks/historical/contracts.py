@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from gradjury.oracle.vjp import Array
 from gradjury.properties.contract import Contract
 from gradjury.properties.contracts.arithmetic import broadcast_pair
-from gradjury.properties.contracts.common import number_or_each, pair
-from gradjury.properties.contracts.loss import REDUCTIONS
+from gradjury.properties.contracts.common import REDUCTIONS, number_or_each, pair
 from gradjury.properties.domain import Draft
 from gradjury.properties.twins import Module
 from gradjury.properties.values import Brush, Index, Probabilities, Real, Shape, Spec

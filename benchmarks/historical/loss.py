@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradjury import impl
-from gradjury.impl.loss import _reduce, _spread
+from gradjury.impl._reduction import reduce, spread
 from gradjury.impl.softmax import log_softmax, log_softmax_backward
 from gradjury.oracle.vjp import Array, Backward
 
@@ -32,10 +32,10 @@ class SmoothingOfIgnored(impl.CrossEntropyLoss):
         kept = target[target != self.ignore_index]
         count = uniform.size if weight is None else weight[kept].sum()
         share = self.label_smoothing / x.shape[axis]
-        y = (1 - self.label_smoothing) * sharp + share * _reduce(uniform, self.reduction, count)
+        y = (1 - self.label_smoothing) * sharp + share * reduce(uniform, self.reduction, count)
 
         def backward(dy: Array) -> dict[str, Array]:
-            d = np.expand_dims(_spread(dy, self.reduction, uniform.shape, count), axis)
+            d = np.expand_dims(spread(dy, self.reduction, uniform.shape, count), axis)
             dx = (1 - self.label_smoothing) * sharp_backward(dy)["x"]
             return {"x": dx + log_softmax_backward(-share * d * np.broadcast_to(scale, x.shape), logp, axis)}
 
@@ -85,8 +85,8 @@ class KLDivLoss:
         log = target if self.log_target else np.log(np.where(target > 0, target, 1))
         count = len(x) if self.reduction == "batchmean" else x.size
         reduction = "mean" if self.reduction == "batchmean" else self.reduction
-        y = _reduce(share * (log - x), reduction, count)
-        return np.asarray(y), lambda dy: {"x": self.factor * -share * _spread(dy, reduction, x.shape, count)}
+        y = reduce(share * (log - x), reduction, count)
+        return np.asarray(y), lambda dy: {"x": self.factor * -share * spread(dy, reduction, x.shape, count)}
 
 
 class KLDivTwice(KLDivLoss):
@@ -103,10 +103,10 @@ class BCEWithLogits:
 
     def __call__(self, x: Array, target: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""
-        y = _reduce(np.maximum(x, 0) - x * target + np.log1p(np.exp(-np.abs(x))), self.reduction)
+        y = reduce(np.maximum(x, 0) - x * target + np.log1p(np.exp(-np.abs(x))), self.reduction, x.size)
 
         def backward(dy: Array) -> dict[str, Array]:
-            d = _spread(dy, self.reduction, x.shape)
+            d = spread(dy, self.reduction, x.shape, x.size)
             return {"x": d * (self._slope(x) - target), "target": -x * d}
 
         return np.asarray(y), backward

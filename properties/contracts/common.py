@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+# A loss' reductions. The default has most to go wrong; without one the cotangent is an array, with zeros of both signs.
+REDUCTIONS = st.sampled_from(("mean", "sum", "none", "mean", "none"))
+
 
 def number_or_each(least: int, most: int, rank: int) -> st.SearchStrategy[int | tuple[int, ...]]:
     """One number for all spatial axes, or one each."""
