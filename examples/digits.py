@@ -97,7 +97,7 @@ def main(*, channels: int = 16, epochs: int = 12, batch: int = 32, lr: float = 0
     ]
 
     network = Sequential(Conv2d(1, channels, 3, padding=1), ReLU(), MaxPool2d(2), Flatten(), Linear(16 * channels, 10))
-    params = network.init(rng)
+    params = network.initial_parameters(rng)
     free = {name: torch.tensor(p) for name, p in params.items()}
     findings: list[Finding] = []
     for step, chosen in enumerate(batches):

@@ -34,7 +34,7 @@ def main(*, points: int = 100_000, held_out: int = 10_000, hidden: int = 16, lr:
     """Train on `points` single points, one step of gradient descent each."""
     rng = np.random.default_rng(seed)
     network, loss = Sequential(Linear(2, hidden), LeakyReLU(), Linear(hidden, 1)), MSELoss()
-    params = network.init(rng)
+    params = network.initial_parameters(rng)
     test_x, test_target = draw(rng, held_out)
 
     def accuracy() -> float:

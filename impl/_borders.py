@@ -6,7 +6,7 @@ its rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -96,7 +96,7 @@ def read(layer: str, name: str, value: Any, axes: int | None) -> tuple[int, ...]
         raise TypeError(f"{layer}: {name} must be a tuple of integers, got {value!r}")
     else:
         value = (value,) * (2 * axes)
-    return tuple(_check.whole(layer, name, number) for number in value)
+    return tuple(_check.integer(layer, name, number) for number in value)
 
 
 def _widths(layer: str, name: str, x: Array, sizes: tuple[int, ...], mode: str) -> Widths:
@@ -135,36 +135,33 @@ def _check_sizes(layer: str, name: str, x: Array, widths: Widths, mode: str) -> 
             raise ValueError(f"{layer}: {name} must not go around more than once, got {around} cells to repeat")
 
 
-def bordered(
-    layer: str, name: str, x: Array, sizes: tuple[int, ...], mode: str, value: float | None
-) -> tuple[Array, Backward]:
-    """What all layers of this family do.
+def border(x: Array, widths: Widths, mode: str, value: float = 0.0) -> tuple[Array, Callable[[Array], Array]]:
+    """x widened by (before, after), or cropped where that is negative, on its last axes; and the adjoint.
 
     A mirror sees the cells that a negative width cuts off on the other side, a circle does not: the first widens and
     then crops, the second the other way round.
     """
+    positive = tuple((max(before, 0), max(after, 0)) for before, after in widths)
+    if mode in MIRRORS:
+        wide = widen(x, positive, mode)
+        return crop(wide, widths), lambda dy: fold(uncrop(dy, wide.shape, widths), positive, mode)
+    rest = crop(x, widths)
+    return widen(rest, positive, mode, value), lambda dy: uncrop(fold(dy, positive, mode), x.shape, widths)
+
+
+def bordered(
+    layer: str, name: str, x: Array, sizes: tuple[int, ...], mode: str, value: float | None
+) -> tuple[Array, Backward]:
+    """What all layers of this family do."""
     (x,) = _check.real(layer, x=x)
     widths = _widths(layer, name, x, sizes, mode)
     _check_sizes(layer, name, x, widths, mode)
-    positive = tuple((max(before, 0), max(after, 0)) for before, after in widths)
     fill = 0.0 if value is None else value
-    if any(map(any, positive)):
+    if max(sizes, default=0) > 0:
         _check.fits(layer, "value", fill, x.dtype)
-    shape = x.shape
-    if mode in MIRRORS:
-        wide = widen(x, positive, mode)
-        inner = wide.shape
-        y = crop(wide, widths)
-    else:
-        rest = crop(x, widths)
-        inner = rest.shape
-        y = widen(rest, positive, mode, fill)
-    out = y.shape
+    y, adjoint = border(x, widths, mode, fill)
 
     def backward(dy: Array) -> Gradients:
-        dy = _check.cotangent(layer, dy, out)
-        if mode in MIRRORS:
-            return {"x": fold(uncrop(dy, inner, widths), positive, mode)}
-        return {"x": uncrop(fold(dy, positive, mode), shape, widths)}
+        return {"x": adjoint(_check.cotangent(layer, dy, y.shape))}
 
     return y, backward

@@ -46,18 +46,22 @@ def cotangent(layer: str, dy: Any, expected: tuple[int, ...]) -> Array:
     return array
 
 
-def integer(layer: str, name: str, value: Any, *, least: int) -> int:
-    """A whole number not below `least`."""
+def integer(layer: str, name: str, value: Any, *, least: int | None = None) -> int:
+    """A whole number, not below `least` where that is given; truth values are none, as in torch's own arguments."""
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{layer}: {name} must be an integer, got {value!r}") from None
-    if number < least:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise TypeError(f"{layer}: {name} must be an integer, got {value!r}")
+    if least is not None and number < least:
         raise ValueError(f"{layer}: {name} must be at least {least}, got {number}")
     return number
 
 
-def integers(layer: str, name: str, value: Any, *, least: int, rank: int, one: bool = False) -> tuple[int, ...]:
+def integers(
+    layer: str, name: str, value: Any, *, rank: int, least: int | None = None, one: bool = False
+) -> tuple[int, ...]:
     """A number for all spatial axes or a sequence of one number an axis, as a tuple of length `rank`.
 
     `one` also admits a sequence of length one, which stands for all axes.
@@ -68,13 +72,6 @@ def integers(layer: str, name: str, value: Any, *, least: int, rank: int, one: b
         raise ValueError(f"{layer}: {name} must be an integer or {rank} integers, got {value!r}")
     numbers = tuple(integer(layer, name, item, least=least) for item in value)
     return numbers * rank if len(numbers) == 1 else numbers
-
-
-def whole(layer: str, name: str, value: Any, *, least: int | None = None) -> int:
-    """A whole number, negative ones too unless there is a least; truth values are none, as in torch's own arguments."""
-    if isinstance(value, bool):
-        raise TypeError(f"{layer}: {name} must be an integer, got {value!r}")
-    return integer(layer, name, value, least=int(np.iinfo(np.int64).min) if least is None else least)
 
 
 def fits(layer: str, name: str, value: float, dtype: np.dtype[Any]) -> None:
@@ -89,6 +86,12 @@ def number(layer: str, name: str, value: Any) -> None:
         raise TypeError(f"{layer}: {name} must be a number, got {value!r}")
 
 
+def boolean(layer: str, name: str, value: Any) -> None:
+    """TypeError unless the value is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{layer}: {name} must be True or False, got {value!r}")
+
+
 def choice(layer: str, name: str, value: Any, allowed: tuple[str, ...]) -> None:
     """ValueError unless the value is one of the allowed words."""
     if value not in allowed:
@@ -96,20 +99,15 @@ def choice(layer: str, name: str, value: Any, allowed: tuple[str, ...]) -> None:
 
 
 def optional(layer: str, name: str, wanted: bool, given: Any) -> None:
-    """ValueError where a parameter is missing, or given although the configuration has none."""
-    if wanted and given is None:
-        raise ValueError(f"{layer}: {name} is missing; this configuration has {name}=True")
-    if given is not None and not wanted:
-        raise ValueError(f"{layer}: {name} was given, but this configuration has {name}=False")
+    """ValueError where an argument is missing, or given although the configuration has none."""
+    if wanted is (given is None):
+        raise ValueError(f"{layer}: {name} {'is missing in' if wanted else 'was given to'} this configuration")
 
 
 def axis(layer: str, name: str, value: int, rank: int) -> int:
     """A dimension number counted from the front; IndexError outside [-rank, rank). Rank 0 counts as 1."""
     rank = max(rank, 1)
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{layer}: {name} must be an integer, got {value!r}") from None
+    number = integer(layer, name, value)
     if not -rank <= number < rank:
         raise IndexError(f"{layer}: {name} must be in [{-rank}, {rank - 1}] for this input, got {number}")
     return number % rank

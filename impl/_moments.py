@@ -66,15 +66,9 @@ def scaled(x: Array, centred: Array, mean: Array, root: Array, weight: Any, bias
     return np.where(np.isfinite(weight), y, x * slope + ((0 if bias is None else bias) - mean * slope))
 
 
-def present(layer: str, name: str, wanted: bool, given: Any) -> None:
-    """ValueError where an argument is missing, or given although the configuration has none."""
-    if wanted is (given is None):
-        raise ValueError(f"{layer}: {name} {'is missing in' if wanted else 'was given to'} this configuration")
-
-
 def parameter(layer: str, x: Array, name: str, given: Any, wanted: bool, shape: tuple[int, ...]) -> Any:
     """A parameter of this shape in x's dtype, or None where the configuration has none."""
-    present(layer, name, wanted, given)
+    _check.optional(layer, name, wanted, given)
     if given is None:
         return None
     _, array = _check.real(layer, x=x, **{name: given})

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import _check
 from ._check import Array
-from ._windows import Sizes
+from ._windows import Sizes, along
 
 Cells = slice | Array
 
@@ -44,20 +44,6 @@ class Window(NamedTuple):
     dilation: Sizes
 
 
-def integers(layer: str, name: str, value: object, *, least: int, rank: int) -> Sizes:
-    """A number for all axes, or one an axis; no booleans."""
-    sequence = isinstance(value, list | tuple)
-    if any(isinstance(item, bool) for item in (value if sequence else (value,))):  # type: ignore[attr-defined]
-        raise TypeError(f"{layer}: {name} must hold integers, got {value!r}")
-    return _check.integers(layer, name, value, least=least, rank=rank)
-
-
-def boolean(layer: str, name: str, value: object) -> None:
-    """TypeError unless the value is True or False."""
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{layer}: {name} must be True or False, got {value!r}")
-
-
 def window(
     layer: str,
     rank: int,
@@ -67,10 +53,10 @@ def window(
     dilation: object = 1,
 ) -> Window:
     """The window options as tuples, refused where torch's documentation excludes them; stride None: the kernel size."""
-    kernel = integers(layer, "kernel_size", kernel_size, least=1, rank=rank)
-    steps = kernel if stride is None else integers(layer, "stride", stride, least=1, rank=rank)
-    pads = integers(layer, "padding", padding, least=0, rank=rank)
-    gaps = integers(layer, "dilation", dilation, least=1, rank=rank)
+    kernel = _check.integers(layer, "kernel_size", kernel_size, least=1, rank=rank)
+    steps = kernel if stride is None else _check.integers(layer, "stride", stride, least=1, rank=rank)
+    pads = _check.integers(layer, "padding", padding, least=0, rank=rank)
+    gaps = _check.integers(layer, "dilation", dilation, least=1, rank=rank)
     for k, p in zip(kernel, pads, strict=True):
         if p > k // 2:
             raise ValueError(f"{layer}: padding must be at most half of the kernel size {k}, got {p}")
@@ -137,11 +123,6 @@ def adaptive(n: int, out: int) -> Axis:
     return Axis(out, steps)
 
 
-def along(axis: int, cells: Cells) -> tuple[object, ...]:
-    """The index that takes these cells of one axis, counted from the end."""
-    return (..., cells, *(slice(None),) * (-1 - axis))
-
-
 def sums(x: Array, axes: Sequence[Axis], *, last_first: bool = False) -> Array:
     """Each window's sum of the cells of x (..., *spatial), one axis after the other.
 
@@ -154,7 +135,7 @@ def sums(x: Array, axes: Sequence[Axis], *, last_first: bool = False) -> Array:
         shape[axis] = windows
         total = np.zeros(shape, x.dtype)
         for step in steps:
-            total[along(axis, step.windows)] += x[along(axis, step.cells)]  # type: ignore[index]
+            total[along(axis, step.windows)] += x[along(axis, step.cells)]
         x = total
     return x
 

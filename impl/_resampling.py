@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from ._check import Array
+from ._pooling import bounds
+from ._windows import along
 
 Kernel = Callable[[Array], Array]
 MultiplyAdd = Callable[[Array, Any, Any], Array]
@@ -67,7 +69,7 @@ class Taps:
             return _product(self._matrix, x, axis)
         y = np.zeros(_resized(x, axis, len(self.index)), x.dtype)
         for _, rows, index, weight in self._each():
-            y[_at(rows, axis)] += np.take(x, index, axis) * _column(weight, axis)
+            y[along(axis, rows)] += np.take(x, index, axis) * _column(weight, axis)
         return y
 
     @np.errstate(invalid="ignore")
@@ -79,7 +81,7 @@ class Taps:
         for everywhere, rows, index, weight in self._each():
             part = (dy if everywhere else np.take(dy, rows, axis)) * _column(weight, axis)
             starts = np.flatnonzero(np.diff(index, prepend=-1))
-            dx[_at(index[starts], axis)] += np.add.reduceat(part, starts, axis)
+            dx[along(axis, index[starts])] += np.add.reduceat(part, starts, axis)
         return dx
 
 
@@ -96,11 +98,6 @@ def _resized(x: Array, axis: int, length: int) -> tuple[int, ...]:
     shape = list(x.shape)
     shape[axis] = length
     return tuple(shape)
-
-
-def _at(rows: Any, axis: int) -> tuple[Any, ...]:
-    """The index of these rows of an axis."""
-    return (..., rows, *[slice(None)] * (-axis - 1))
 
 
 def _column(weight: Array, axis: int) -> Array:
@@ -239,9 +236,8 @@ def antialiased(
 
 def area(cells: int, out: int, factor: float | None, dtype: Any) -> Taps:  # noqa: ARG001
     """The mean of the cells from ⌊i·n/out⌋ up to ⌈(i + 1)·n/out⌉."""
-    steps = np.arange(out)
-    first = steps * cells // out
-    count = -(-(steps + 1) * cells // out) - first
+    first, end = bounds(cells, out)
+    count = end - first
     index = first[:, None] + np.arange(count.max())
     weight = np.broadcast_to(1 / count[:, None].astype(dtype), index.shape)
     return Taps(cells, index.clip(0, cells - 1), weight, count)

@@ -1,7 +1,7 @@
-"""Windows sliding over the last axes of an array, padding, and the adjoint of each, for any spatial rank.
+"""Windows sliding over the last axes of an array, and the adjoint, for any spatial rank.
 
-A linear map's backward is its adjoint: <dy, A x> = <Aᵀ dy, x>. Gathering windows is undone by adding them
-up where they came from (`scatter`), padding by adding each border cell to the cell it was copied from.
+A linear map's backward is its adjoint: <dy, A x> = <Aᵀ dy, x>. Gathering windows is undone by adding them up where
+they came from (`scatter`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,6 @@ from ._check import Array
 
 Sizes = tuple[int, ...]
 Widths = tuple[tuple[int, int], ...]
-
-# torch's name of a padding mode: numpy's.
-PADDING_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 def gather(x: Array, kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes) -> Array:
@@ -47,26 +44,6 @@ def scatter(windows: Array, spatial: Sizes, stride: Sizes, dilation: Sizes) -> A
     return x
 
 
-def pad(x: Array, widths: Widths, mode: str) -> Array:
-    """x with its last axes widened by (before, after); `mode` is one of torch's padding modes."""
-    if not any(before or after for before, after in widths):
-        return x
-    full = ((0, 0),) * (x.ndim - len(widths)) + widths
-    return np.pad(x, full, PADDING_MODES[mode])  # type: ignore[call-overload,no-any-return]
-
-
-def unpad(dx: Array, widths: Widths, mode: str) -> Array:
-    """The adjoint of `pad`: what reached the border goes to the cells the border was made from."""
-    for axis, (before, after) in zip(range(-len(widths), 0), widths, strict=True):
-        if not before and not after:
-            continue
-        front = np.moveaxis(dx, axis, 0)
-        n = len(front) - before - after
-        if mode == "zeros":
-            inner = front[before : before + n]
-        else:
-            source = np.pad(np.arange(n), (before, after), PADDING_MODES[mode])  # type: ignore[call-overload]
-            inner = np.zeros((n, *front.shape[1:]), dx.dtype)
-            np.add.at(inner, source, front)
-        dx = np.moveaxis(inner, 0, axis)
-    return dx
+def along(axis: int, cells: slice | Array) -> tuple[Any, ...]:
+    """The index that takes these cells of one axis, counted from the end."""
+    return (..., cells, *(slice(None),) * (-1 - axis))

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import _check
 from ._check import Array, Backward, Gradients
-from ._pooling import adaptive, bounds, integers, outer, sums
+from ._pooling import adaptive, bounds, outer, sums
 from ._windows import Sizes
 from .pooling import largest, positions, scatter_winners
 
@@ -20,10 +20,10 @@ def _target(layer: str, output_size: object, rank: int) -> tuple[int | None, ...
     """The output size along each axis; None, which keeps an axis, is allowed from two axes on."""
     name = "output_size"
     if rank == 1 or not isinstance(output_size, list | tuple) or None not in output_size:
-        return integers(layer, name, output_size, least=0, rank=rank)
+        return _check.integers(layer, name, output_size, least=0, rank=rank)
     if len(output_size) != rank:
         raise ValueError(f"{layer}: {name} must be an integer or {rank} integers or None, got {output_size!r}")
-    return tuple(None if size is None else integers(layer, name, size, least=0, rank=1)[0] for size in output_size)
+    return tuple(None if size is None else _check.integer(layer, name, size, least=0) for size in output_size)
 
 
 def _checked(name: str, dy: Array, expected: Sizes) -> Array:

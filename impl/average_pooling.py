@@ -9,7 +9,7 @@ import numpy as np
 
 from . import _check
 from ._check import Array, Backward, Gradients
-from ._pooling import Window, boolean, integers, out_sizes, outer, planes, sliding, sums, turned, window
+from ._pooling import Window, out_sizes, outer, planes, sliding, sums, turned, window
 from ._windows import Sizes
 
 
@@ -45,8 +45,8 @@ class _AvgPool:
     def __post_init__(self) -> None:
         name = type(self).__name__
         self._window()
-        boolean(name, "ceil_mode", self.ceil_mode)
-        boolean(name, "count_include_pad", self.count_include_pad)
+        _check.boolean(name, "ceil_mode", self.ceil_mode)
+        _check.boolean(name, "count_include_pad", self.count_include_pad)
 
     def _window(self) -> Window:
         return window(type(self).__name__, self._rank, self.kernel_size, self.stride, self.padding)
@@ -92,8 +92,8 @@ class _AvgPoolOverride(_AvgPool):
         super().__post_init__()
         if self.divisor_override is not None:
             name, range64 = type(self).__name__, np.iinfo(np.int64)
-            (value,) = integers(name, "divisor_override", self.divisor_override, least=range64.min, rank=1)
-            if value == 0 or value > range64.max:
+            (value,) = _check.integers(name, "divisor_override", self.divisor_override, rank=1)
+            if value == 0 or not range64.min <= value <= range64.max:
                 raise ValueError(f"{name}: divisor_override must be a 64-bit integer other than 0, got {value}")
 
     def _divisor(self, spatial: Sizes, shape: Window, out: Sizes) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import _check
 from ._check import Array, Backward, Gradients
-from ._moments import Axes, dot, inverse_root, moments, nothing, parameter, present, scaled, size, total
+from ._moments import Axes, dot, inverse_root, moments, nothing, parameter, scaled, size, total
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class _ChannelNorm:
     def _count(self, given: Any) -> Any:
         """num_batches_tracked, an integer, or None where the configuration has none."""
         name = type(self).__name__
-        present(name, "num_batches_tracked", self.track_running_stats, given)
+        _check.optional(name, "num_batches_tracked", self.track_running_stats, given)
         if given is None:
             return None
         batches = np.asarray(given)
@@ -130,7 +130,7 @@ class _ChannelNorm:
 
         return backward
 
-    def init(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:  # noqa: ARG002
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:  # noqa: ARG002
         """Fresh parameters and statistics: torch draws nothing, weights and variances are 1, the rest is 0."""
         names = []
         if self.affine:

@@ -44,7 +44,7 @@ class CrossEntropyLoss:
     def __post_init__(self) -> None:
         name = "CrossEntropyLoss"
         _check.choice(name, "reduction", self.reduction, _check.REDUCTIONS)
-        _check.integer(name, "ignore_index", self.ignore_index, least=np.iinfo(np.int64).min)
+        _check.integer(name, "ignore_index", self.ignore_index)
         _check.number(name, "label_smoothing", self.label_smoothing)
         if not 0 <= self.label_smoothing <= 1:
             raise ValueError(f"{name}: label_smoothing must be in [0, 1], got {self.label_smoothing}")

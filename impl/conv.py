@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from . import _check
+from ._borders import border
 from ._check import Array, Backward, Gradients
 from ._convolution import Filter, adjoint_weight, adjoint_x, check_channels, check_x, correlate, draw
-from ._windows import PADDING_MODES, Sizes, Widths, pad, unpad
+from ._windows import Sizes, Widths
+
+# Names of the padding modes, those of torch.nn.functional.pad but for one.
+PADDING_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class _Conv:
     def _padding(self) -> Sizes:
         """The padding in numbers. As in torch only zeros take one number in a tuple, and only the other modes crop."""
         zeros = self.padding_mode == "zeros"
-        least = 0 if zeros else np.iinfo(np.int64).min
+        least = 0 if zeros else None
         return _check.integers(type(self).__name__, "padding", self.padding, least=least, rank=self._rank, one=zeros)
 
     def _widths(self) -> Widths:
@@ -76,10 +80,8 @@ class _Conv:
         spatial = tuple(n + before + after for n, (before, after) in zip(batch.shape[2:], widths, strict=True))
         if any(r > size for r, size in zip(form.reach, spatial, strict=True)):
             raise ValueError(f"{name}: a kernel that reaches over {form.reach} does not fit the padded input {spatial}")
-        # What negative padding leaves of x, and by how much that is widened.
-        inner: tuple[Any, ...] = (..., *(slice(max(-before, 0), min(after, 0) or None) for before, after in widths))
-        grown = tuple((max(before, 0), max(after, 0)) for before, after in widths)
-        padded = pad(batch[inner], grown, self.padding_mode)
+        unpadded = not any(map(any, widths))
+        padded, adjoint = (batch, _same) if unpadded else border(batch, widths, PADDING_MODES[self.padding_mode])
         out = tuple((size - r) // s + 1 for size, r, s in zip(spatial, form.reach, form.stride, strict=True))
 
         y = correlate(padded, weight, form, out)
@@ -91,8 +93,7 @@ class _Conv:
 
         def backward(dy: Array) -> Gradients:
             dy = _check.cotangent(name, dy, shape).reshape(y.shape)
-            dx = np.zeros(batch.shape, dy.dtype)
-            dx[inner] = unpad(adjoint_x(dy, weight, form, spatial), grown, self.padding_mode)
+            dx = adjoint(adjoint_x(dy, weight, form, spatial))
             grads = {"x": dx.reshape(x.shape), "weight": adjoint_weight(dy, padded, form)}
             if bias is not None:
                 grads["bias"] = dy.sum(axis=(0, *range(2, dy.ndim)))
@@ -100,7 +101,7 @@ class _Conv:
 
         return y.reshape(shape), backward
 
-    def init(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
         """Fresh parameters, uniform in ±1/√fan_in as torch draws them; fan_in = C/groups · cells of the kernel."""
         shape = (self.out_channels, self.in_channels // self.groups, *self._filter.kernel)
         return draw(rng, shape, self.out_channels if self.bias else 0, dtype)
@@ -152,6 +153,10 @@ class Conv3d(_Conv):
     """
 
     _rank = 3
+
+
+def _same(dy: Array) -> Array:
+    return dy
 
 
 def _check_padding(layer: str, spatial: Sizes, widths: Widths, mode: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import _check
+from ._borders import crop, uncrop
 from ._check import Array, Backward, Gradients
 from ._convolution import Filter, adjoint_weight, adjoint_x, check_channels, check_x, correlate, draw
 from ._windows import Sizes
@@ -80,9 +81,9 @@ class _ConvTranspose:
         if min(sizes) < 1:
             raise ValueError(f"{name}: padding leaves nothing of the output, its size would be {sizes}")
         wide = tuple(size + 2 * p for size, p in zip(sizes, padding, strict=True))
-        inner: tuple[Any, ...] = (..., *(slice(p, p + size) for size, p in zip(sizes, padding, strict=True)))
+        cut = tuple((-p, -p) for p in padding)
 
-        y = adjoint_x(batch, weight, form, wide)[inner]
+        y = crop(adjoint_x(batch, weight, form, wide), cut)
         if bias is not None:
             _, bias = _check.real(name, x=x, bias=bias)
             _check.shape(name, "bias", bias, (self.out_channels,))
@@ -91,8 +92,7 @@ class _ConvTranspose:
 
         def backward(dy: Array) -> Gradients:
             dy = _check.cotangent(name, dy, shape).reshape(y.shape)
-            dwide = np.zeros((*y.shape[:2], *wide), dy.dtype)
-            dwide[inner] = dy
+            dwide = uncrop(dy, (*y.shape[:2], *wide), cut)
             grads = {
                 "x": correlate(dwide, weight, form, batch.shape[2:]).reshape(x.shape),
                 "weight": adjoint_weight(batch, dwide, form),
@@ -103,7 +103,7 @@ class _ConvTranspose:
 
         return y.reshape(shape), backward
 
-    def init(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
         """Fresh parameters, uniform in ±1/√fan_in as torch draws them; fan_in = K/groups · cells of the kernel."""
         shape = (self.in_channels, self.out_channels // self.groups, *self._options()[0].kernel)
         return draw(rng, shape, self.out_channels if self.bias else 0, dtype)

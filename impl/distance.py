@@ -115,7 +115,7 @@ class CosineSimilarity:
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        _check.whole("CosineSimilarity", "dim", self.dim)
+        _check.integer("CosineSimilarity", "dim", self.dim)
         _check.number("CosineSimilarity", "eps", self.eps)
         if not self.eps >= 0:
             raise ValueError(f"CosineSimilarity: eps must not be negative, got {self.eps}")

@@ -15,11 +15,11 @@ Outputs = Array | tuple[Array, Array]
 
 
 def _check_options(layer: Embedding | EmbeddingBag) -> None:
-    name, any_number = type(layer).__name__, np.iinfo(np.int64).min
+    name = type(layer).__name__
     rows = _check.integer(name, "num_embeddings", layer.num_embeddings, least=0)
     _check.integer(name, "embedding_dim", layer.embedding_dim, least=0)
     if layer.padding_idx is not None:
-        row = _check.integer(name, "padding_idx", layer.padding_idx, least=any_number)
+        row = _check.integer(name, "padding_idx", layer.padding_idx)
         if not -rows <= row < rows:
             raise ValueError(f"{name}: padding_idx must be in [{-rows}, {rows - 1}], got {row}")
     if layer.max_norm is not None:
@@ -134,7 +134,7 @@ class Embedding:
 
         return (y if self.max_norm is None else (y, weight)), backward
 
-    def init(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
         """A table from the standard normal distribution, zero in the row of `padding_idx`."""
         return _init(self, rng, dtype)
 
@@ -218,7 +218,7 @@ class EmbeddingBag:
 
         return (y if self.max_norm is None else (y, weight)), backward
 
-    def init(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
         """A table from the standard normal distribution, zero in the row of `padding_idx`."""
         return _init(self, rng, dtype)
 

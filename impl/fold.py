@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 
 from . import _check
+from ._borders import border, crop, uncrop
 from ._check import Array, Backward, Gradients
-from ._windows import Sizes, gather, pad, scatter
+from ._windows import Sizes, gather, scatter
 
 
 def _options(
@@ -63,16 +64,14 @@ class Unfold:
         if 0 in x.shape[-3:]:
             raise ValueError(f"{name}: only the batch axis of x may be empty, got shape {x.shape}")
         counts = _blocks(name, x.shape[-2:], kernel, dilation, padding, stride)
-        (top, left), (height, width) = padding, x.shape[-2:]
-        padded = pad(x, ((top, top), (left, left)), "zeros")
+        padded, adjoint = border(x, tuple((p, p) for p in padding), "constant")
         windows = gather(padded, kernel, stride, dilation, counts)
         # One element may stand in several blocks: the reshape has to copy, also where NumPy could make a view.
         y = windows.copy().reshape(*x.shape[:-3], x.shape[-3] * math.prod(kernel), math.prod(counts))
 
         def backward(dy: Array) -> Gradients:
             dy = _check.cotangent(name, dy, y.shape).reshape(windows.shape)
-            dpadded = scatter(dy, padded.shape[-2:], stride, dilation)
-            return {"x": dpadded[..., top : top + height, left : left + width]}
+            return {"x": adjoint(scatter(dy, padded.shape[-2:], stride, dilation))}
 
         return y, backward
 
@@ -104,7 +103,7 @@ class Fold:
     def __call__(self, x: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""
         name = "Fold"
-        height, width = plane = _check.integers(name, "output_size", self.output_size, least=1, rank=2)
+        plane = _check.integers(name, "output_size", self.output_size, least=1, rank=2)
         kernel, dilation, padding, stride = _options(name, self.kernel_size, self.dilation, self.padding, self.stride)
         (x,) = _check.real(name, x=x)
         if x.ndim not in (2, 3) or 0 in x.shape[-2:]:
@@ -116,13 +115,13 @@ class Fold:
         if x.shape[-1] != math.prod(counts):
             raise ValueError(f"{name}: x must have {math.prod(counts)} columns (blocks), got shape {x.shape}")
         lead = (*x.shape[:-2], channels)
-        top, left = padding
+        cut = tuple((-p, -p) for p in padding)
         windows = x.reshape(*lead, *kernel, *counts)
-        y = scatter(windows, (height + 2 * top, width + 2 * left), stride, dilation)
-        y = y[..., top : top + height, left : left + width]
+        wide = scatter(windows, tuple(n + 2 * p for n, p in zip(plane, padding, strict=True)), stride, dilation)
+        y = crop(wide, cut)
 
         def backward(dy: Array) -> Gradients:
-            dpadded = pad(_check.cotangent(name, dy, y.shape), ((top, top), (left, left)), "zeros")
-            return {"x": gather(dpadded, kernel, stride, dilation, counts).copy().reshape(x.shape)}
+            dwide = uncrop(_check.cotangent(name, dy, y.shape), wide.shape, cut)
+            return {"x": gather(dwide, kernel, stride, dilation, counts).copy().reshape(x.shape)}
 
         return y, backward

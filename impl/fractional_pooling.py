@@ -12,6 +12,7 @@ import numpy as np
 from . import _check
 from ._check import Array, Backward, Gradients
 from ._windows import Sizes
+from .pooling import scatter_winners
 
 Ratio = float | tuple[float, ...]
 
@@ -75,11 +76,7 @@ class _FractionalMaxPool:
 
         def backward(dy: Array) -> Gradients:
             dy = _check.cotangent(name, dy, shape)
-            dx = np.zeros((n * channels, flat.shape[2]), dy.dtype)
-            plane = np.arange(n * channels)[:, None]
-            goal = plane * dx.shape[1] + indices.reshape(n * channels, math.prod(out))
-            np.add.at(dx.reshape(-1), goal.ravel(), dy.ravel())
-            return {"x": dx.reshape(x.shape)}
+            return {"x": scatter_winners(dy.reshape(*planes.shape[:2], *out), indices, spatial).reshape(x.shape)}
 
         y, indices = y.reshape(shape), indices.reshape(shape)
         return ((y, indices) if self.return_indices else y), backward

@@ -61,7 +61,8 @@ class GridSample:
     def __post_init__(self) -> None:
         _check.choice("GridSample", "mode", self.mode, _MODES)
         _check.choice("GridSample", "padding_mode", self.padding_mode, _PADDINGS)
-        _check_align("GridSample", self.align_corners)
+        if self.align_corners is not None:
+            _check.boolean("GridSample", "align_corners", self.align_corners)
 
     @np.errstate(invalid="ignore")  # ∞·0 and ∞ - ∞ are NaN, as in torch
     def __call__(self, x: Array, grid: Array) -> tuple[Array, Backward]:
@@ -211,11 +212,6 @@ def _product(factors: Iterable[Array]) -> Array:
     return functools.reduce(np.multiply, factors)
 
 
-def _check_align(layer: str, align_corners: bool | None) -> None:
-    if align_corners is not None and not isinstance(align_corners, bool):
-        raise TypeError(f"{layer}: align_corners must be a bool or None, got {align_corners!r}")
-
-
 @dataclass(frozen=True)
 class AffineGrid:
     """grid[n, i, j] = theta[n] · (u, v, 1): where an affine map sends each cell's centre (u, v), for `GridSample`.
@@ -239,7 +235,8 @@ class AffineGrid:
     def __post_init__(self) -> None:
         if not isinstance(self.size, list | tuple) or len(self.size) not in (4, 5):
             raise ValueError(f"AffineGrid: size must be (N, C, H, W) or (N, C, D, H, W), got {self.size!r}")
-        _check_align("AffineGrid", self.align_corners)
+        if self.align_corners is not None:
+            _check.boolean("AffineGrid", "align_corners", self.align_corners)
         spatial = [_check.integer("AffineGrid", "size", length, least=1) for length in self.size[2:]]
         for length in self.size[:2]:
             _check.integer("AffineGrid", "size", length, least=0 if self.align_corners and 1 in spatial else 1)

@@ -81,7 +81,7 @@ class Linear:
 
         return y, backward
 
-    def init(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
         """Fresh parameters, uniform in ±1/√in_features as torch draws them."""
         bound = 1 / math.sqrt(self.in_features) if self.in_features else 0.0
         params: dict[str, Array] = {
@@ -173,7 +173,7 @@ class Bilinear:
 
         return y.reshape(*lead, outs), backward
 
-    def init(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
         """Fresh parameters, uniform in ±1/√in1_features as torch draws them."""
         bound = 1 / math.sqrt(self.in1_features)
         shape = (self.out_features, self.in1_features, self.in2_features)

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _check
 from ._check import Array, Backward, Gradients
-from ._pooling import Window, boolean, planes, sliding, sums, sums_in_order, turned, window
+from ._pooling import Window, planes, sliding, sums, sums_in_order, turned, window
 from .average_pooling import average_sizes, cells_counted
 from .pooling import max_pool
 
@@ -53,7 +53,7 @@ class _LPPool:
 
     def __post_init__(self) -> None:
         self._window()
-        boolean(type(self).__name__, "ceil_mode", self.ceil_mode)
+        _check.boolean(type(self).__name__, "ceil_mode", self.ceil_mode)
 
     def _norm(self) -> float:
         name = type(self).__name__

@@ -82,7 +82,7 @@ class GroupNorm:
 
         return y, backward
 
-    def init(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:  # noqa: ARG002
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:  # noqa: ARG002
         """Fresh parameters: torch draws nothing, weights are 1 and biases 0."""
         return _ones_and_zeros((self.num_channels,), self.affine, self.bias, dtype)
 
@@ -145,7 +145,7 @@ class LayerNorm:
 
         return y.reshape(x.shape), backward
 
-    def init(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:  # noqa: ARG002
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:  # noqa: ARG002
         """Fresh parameters: torch draws nothing, weights are 1 and biases 0."""
         shape = _shape("LayerNorm", self.normalized_shape)
         return _ones_and_zeros(shape, self.elementwise_affine, self.bias, dtype)
@@ -206,7 +206,7 @@ class RMSNorm:
 
         return y.reshape(x.shape), backward
 
-    def init(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:  # noqa: ARG002
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:  # noqa: ARG002
         """Fresh parameters: torch draws nothing, weights are 1."""
         return _ones_and_zeros(_shape("RMSNorm", self.normalized_shape), self.elementwise_affine, False, dtype)
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from . import _check
 from ._check import Array, Backward, Gradients
-from ._pooling import Axis, Window, along, boolean, out_sizes, planes, sliding, window
-from ._windows import Sizes
+from ._pooling import Axis, Window, out_sizes, planes, sliding, window
+from ._windows import Sizes, along
 
 
 def largest(x: Array, axes: Sequence[Axis], kernel: Sizes, first: Sequence[Array]) -> tuple[Array, Array]:
@@ -38,15 +38,15 @@ def largest(x: Array, axes: Sequence[Axis], kernel: Sizes, first: Sequence[Array
         best_place[...] = default
         for step in steps:
             goal, source = along(axis, step.windows), along(axis, step.cells)
-            cells, seen, place = x[source], best[goal], best_place[goal]  # type: ignore[index]
+            cells, seen, place = x[source], best[goal], best_place[goal]
             wins = cells > seen
             if nan:
                 wins |= np.isnan(cells)
-            inner = places[source] if places.ndim else places  # type: ignore[index]
+            inner = places[source] if places.ndim else places
             np.maximum(seen, cells, out=seen)
             np.maximum(place, wins.view(np.uint8) * (inner + kind(step.place * weight)), out=place)
             if not isinstance(step.windows, slice):  # then what was read is a copy
-                best[goal], best_place[goal] = seen, place  # type: ignore[index]
+                best[goal], best_place[goal] = seen, place
         x, places = best, best_place
         weight *= kernel[axis]
     return x, places
@@ -68,14 +68,10 @@ def positions(places: Array, starts: Sequence[Array], kernel: Sizes, dilation: S
 
 
 def scatter_winners(dy: Array, indices: Array, spatial: Sizes) -> Array:
-    """An array (..., *spatial) in which each element of dy is added to the cell of its plane with that flat index.
-
-    The indices are overwritten.
-    """
+    """An array (..., *spatial) in which each element of dy is added to the cell of its plane with that flat index."""
     lead, out = dy.shape[: -len(spatial)], dy.shape[-len(spatial) :]
     count, size = math.prod(lead), math.prod(spatial)
-    flat = indices.reshape(count, math.prod(out))
-    flat += (np.arange(count) * size)[:, None]
+    flat = indices.reshape(count, math.prod(out)) + (np.arange(count) * size)[:, None]
     dx = np.zeros(count * size, dy.dtype)
     with np.errstate(invalid="ignore"):  # ∞ - ∞ is NaN here, as in torch
         np.add.at(dx, flat.reshape(-1), dy.reshape(-1))
@@ -127,7 +123,7 @@ class _MaxPool:
 
     def __post_init__(self) -> None:
         self._window()
-        boolean(type(self).__name__, "ceil_mode", self.ceil_mode)
+        _check.boolean(type(self).__name__, "ceil_mode", self.ceil_mode)
 
     def _window(self) -> Window:
         name = type(self).__name__

@@ -138,7 +138,7 @@ class PReLU:
     Gradients: dx = dy where x > 0, else w·dy; dw = Σ x·dy over the elements with x ≤ 0, of its channel. At ±0 x takes
     the weight, and adds nothing to dw.
 
-    torch's argument `init` is left out: it is what the weight is at first, and `init` here answers torch's default.
+    `init` is what the weight is at first.
 
     Raises ValueError for shapes that do not fit num_parameters.
 
@@ -146,13 +146,15 @@ class PReLU:
     """
 
     num_parameters: int = 1
+    init: float = 0.25
 
     def __post_init__(self) -> None:
         _check.integer("PReLU", "num_parameters", self.num_parameters, least=0)
+        _check.number("PReLU", "init", self.init)
 
-    def init(self, rng: np.random.Generator, dtype: Any = np.float64) -> dict[str, Array]:  # noqa: ARG002
-        """The weight that torch starts with: 0.25, nothing random."""
-        return {"weight": np.full(self.num_parameters, 0.25, dtype)}
+    def initial_parameters(self, rng: np.random.Generator, dtype: Any = np.float64) -> dict[str, Array]:  # noqa: ARG002
+        """The weight, `init` everywhere: nothing random."""
+        return {"weight": np.full(self.num_parameters, self.init, dtype)}
 
     def __call__(self, x: Array, weight: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""

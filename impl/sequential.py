@@ -53,11 +53,11 @@ class Sequential:
 
         return y, backward
 
-    def init(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
         """Fresh parameters of all layers that have any, drawn as torch draws them."""
         return {
             f"{number}.{name}": value
             for number, layer in enumerate(self.layers)
-            if hasattr(layer, "init")
-            for name, value in layer.init(rng, dtype).items()
+            if hasattr(layer, "initial_parameters")
+            for name, value in layer.initial_parameters(rng, dtype).items()
         }

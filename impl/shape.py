@@ -60,7 +60,7 @@ class Unflatten:
     unflattened_size: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        _check.whole("Unflatten", "dim", self.dim)
+        _check.integer("Unflatten", "dim", self.dim)
         sizes = self.unflattened_size
         if not isinstance(sizes, tuple | list) or any(type(size) is not int for size in sizes):
             raise TypeError(f"Unflatten: unflattened_size must be a tuple of integers, not of names, got {sizes!r}")
@@ -127,7 +127,7 @@ class PixelShuffle:
     upscale_factor: int
 
     def __post_init__(self) -> None:
-        _check.whole("PixelShuffle", "upscale_factor", self.upscale_factor, least=1)
+        _check.integer("PixelShuffle", "upscale_factor", self.upscale_factor, least=1)
 
     def __call__(self, x: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""
@@ -158,7 +158,7 @@ class PixelUnshuffle:
     downscale_factor: int
 
     def __post_init__(self) -> None:
-        _check.whole("PixelUnshuffle", "downscale_factor", self.downscale_factor, least=1)
+        _check.integer("PixelUnshuffle", "downscale_factor", self.downscale_factor, least=1)
 
     def __call__(self, x: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""
@@ -189,7 +189,7 @@ class ChannelShuffle:
     groups: int
 
     def __post_init__(self) -> None:
-        _check.whole("ChannelShuffle", "groups", self.groups, least=1)
+        _check.integer("ChannelShuffle", "groups", self.groups, least=1)
 
     def __call__(self, x: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""

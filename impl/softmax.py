@@ -42,6 +42,16 @@ def _axis(layer: str, dim: int | None, rank: int) -> int:
     return _check.axis(layer, "dim", dim, rank)
 
 
+def _normalised(layer: str, x: Array, axis: int) -> tuple[Array, Backward]:
+    """The softmax along an axis and its backward pass."""
+    y = softmax(x, axis)
+
+    def backward(dy: Array) -> Gradients:
+        return {"x": softmax_backward(_check.cotangent(layer, dy, x.shape), y, axis)}
+
+    return y, backward
+
+
 @dataclass(frozen=True)
 class Softmax:
     """y = eˣ / Σ eˣ along `dim`.
@@ -59,14 +69,7 @@ class Softmax:
     def __call__(self, x: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""
         (x,) = _check.real("Softmax", x=x)
-        axis = _axis("Softmax", self.dim, x.ndim)
-        y = softmax(x, axis)
-
-        def backward(dy: Array) -> Gradients:
-            dy = _check.cotangent("Softmax", dy, x.shape)
-            return {"x": softmax_backward(dy, y, axis)}
-
-        return y, backward
+        return _normalised("Softmax", x, _axis("Softmax", self.dim, x.ndim))
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,8 @@ class Softmin:
     def __call__(self, x: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""
         (x,) = _check.real("Softmin", x=x)
-        axis = _axis("Softmin", self.dim, x.ndim)
-        y = softmax(np.negative(x), axis)
-
-        def backward(dy: Array) -> Gradients:
-            dy = _check.cotangent("Softmin", dy, x.shape)
-            return {"x": np.negative(softmax_backward(dy, y, axis))}
-
-        return y, backward
+        y, backward = _normalised("Softmin", np.negative(x), _axis("Softmin", self.dim, x.ndim))
+        return y, lambda dy: {"x": np.negative(backward(dy)["x"])}
 
 
 @dataclass(frozen=True)
@@ -113,13 +110,7 @@ class Softmax2d:
         (x,) = _check.real("Softmax2d", x=x)
         if x.ndim not in (3, 4):
             raise ValueError(f"Softmax2d: x must have shape (N, C, H, W) or (C, H, W), got {x.shape}")
-        y = softmax(x, -3)
-
-        def backward(dy: Array) -> Gradients:
-            dy = _check.cotangent("Softmax2d", dy, x.shape)
-            return {"x": softmax_backward(dy, y, -3)}
-
-        return y, backward
+        return _normalised("Softmax2d", x, -3)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class _MaxUnpool:
     padding: int | tuple[int, ...] = 0
 
     _rank: ClassVar[int]
-    _least_stride: ClassVar[int] = np.iinfo(np.int64).min
+    _least_stride: ClassVar[int | None] = None
 
     def __post_init__(self) -> None:
         self._geometry()
@@ -61,11 +61,11 @@ class _MaxUnpool:
 
     def _geometry(self) -> tuple[Sizes, Sizes, Sizes]:
         """Kernel, stride and padding of each axis."""
-        name, rank, any_number = type(self).__name__, self._rank, np.iinfo(np.int64).min
-        kernel = _check.integers(name, "kernel_size", self.kernel_size, least=any_number, rank=rank)
+        name, rank = type(self).__name__, self._rank
+        kernel = _check.integers(name, "kernel_size", self.kernel_size, rank=rank)
         given = kernel if self.stride is None else self.stride
         stride = _check.integers(name, "stride", given, least=self._least_stride, rank=rank)
-        return kernel, stride, _check.integers(name, "padding", self.padding, least=any_number, rank=rank)
+        return kernel, stride, _check.integers(name, "padding", self.padding, rank=rank)
 
     def _out_sizes(self, spatial: Sizes, output_size: Sequence[int] | Array | None) -> Sizes:
         """The spatial axes of y: what pooling came from if every window was full, or less than a stride off that."""
@@ -99,8 +99,7 @@ class _MaxUnpool:
             raise TypeError(
                 f"{type(self).__name__}: output_size must be a sequence of integers, got {output_size!r}"
             ) from None
-        least = np.iinfo(np.int64).min
-        return tuple(_check.integer(type(self).__name__, "output_size", size, least=least) for size in sizes)
+        return tuple(_check.integer(type(self).__name__, "output_size", size) for size in sizes)
 
 
 class MaxUnpool1d(_MaxUnpool):

@@ -169,8 +169,7 @@ def _check_options(
     if align_corners is not None:
         if mode in _PLAIN:
             raise ValueError(f"{layer}: align_corners must be None in mode {mode!r}, got {align_corners!r}")
-        if not isinstance(align_corners, bool):
-            raise TypeError(f"{layer}: align_corners must be a bool or None, got {align_corners!r}")
+        _check.boolean(layer, "align_corners", align_corners)
 
 
 def _resample(layer: str, options: Interpolate | Upsample, x: Array, antialias: bool = False) -> tuple[Array, Backward]:

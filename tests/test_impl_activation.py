@@ -134,7 +134,9 @@ def test_prelu_has_one_weight_for_all_or_one_for_each_channel():
     y, backward = impl.PReLU()(x, np.array([2.0]))
     np.testing.assert_array_equal(y, [[-2, 2], [-6, -8]])
     np.testing.assert_array_equal(backward(dy)["weight"], [-4301])
-    np.testing.assert_array_equal(impl.PReLU(2).init(np.random.default_rng(0), np.float32)["weight"], [0.25, 0.25])
+    rng = np.random.default_rng(0)
+    np.testing.assert_array_equal(impl.PReLU(2).initial_parameters(rng, np.float32)["weight"], [0.25, 0.25])
+    np.testing.assert_array_equal(impl.PReLU(2, init=0.5).initial_parameters(rng)["weight"], [0.5, 0.5])
 
 
 def test_rrelu_draws_its_slopes_and_lets_the_cotangent_through_them():

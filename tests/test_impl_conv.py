@@ -107,7 +107,7 @@ def test_output_size_takes_the_place_of_output_padding(rank, lead):
 def test_what_is_done_block_by_block_is_the_same_as_at_once(monkeypatch, make, shape, block):
     rng = np.random.default_rng(0)
     layer = make()
-    inputs = layer.init(rng)
+    inputs = layer.initial_parameters(rng)
     if isinstance(layer, impl.Bilinear):
         inputs |= {"input1": rng.standard_normal(shape), "input2": rng.standard_normal((*shape[:-1], 4))}
     else:
@@ -193,7 +193,7 @@ def test_bilinear_keeps_nan_where_infinity_meets_a_zero_weight():
     ids=repr,
 )
 def test_init_draws_uniformly_within_torchs_bounds(layer, theirs):
-    ours, state = layer.init(np.random.default_rng(0), np.float32), theirs.state_dict()
+    ours, state = layer.initial_parameters(np.random.default_rng(0), np.float32), theirs.state_dict()
     assert ours.keys() == state.keys()
     rows = state["weight"].shape[1] if isinstance(layer, impl.Bilinear) else state["weight"][0].numel()
     for name, a in ours.items():

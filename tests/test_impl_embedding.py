@@ -171,11 +171,11 @@ def test_bad_calls_are_refused(call, error, words):
 
 @pytest.mark.parametrize("layer", [Embedding(2000, 3, padding_idx=7), EmbeddingBag(2000, 3, padding_idx=-1)], ids=repr)
 def test_init_is_standard_normal_with_a_row_of_zeros(layer):
-    (weight,) = layer.init(np.random.default_rng(0), np.float32).values()
+    (weight,) = layer.initial_parameters(np.random.default_rng(0), np.float32).values()
     assert (weight.shape, weight.dtype) == ((2000, 3), np.float32)
     np.testing.assert_array_equal(weight[layer.padding_idx], 0)
     assert abs(weight.mean()) < 0.05
     assert abs(weight.std() - 1) < 0.05
     assert weight[:6].all()
-    plain = type(layer)(4, 2).init(np.random.default_rng(0))["weight"]
+    plain = type(layer)(4, 2).initial_parameters(np.random.default_rng(0))["weight"]
     assert plain.all()

@@ -208,7 +208,7 @@ def test_normalize_over_no_axis_is_over_all():
 )
 def test_init_is_torchs_first_state(rank, options):
     for kind in ("BatchNorm", "InstanceNorm"):
-        ours = getattr(impl, f"{kind}{rank}d")(2, **options).init(np.random.default_rng(0), np.float32)
+        ours = getattr(impl, f"{kind}{rank}d")(2, **options).initial_parameters(np.random.default_rng(0), np.float32)
         theirs = getattr(torch.nn, f"{kind}{rank}d")(2, **options).state_dict()
         assert ours.keys() == theirs.keys()
         for name, a in ours.items():
@@ -218,11 +218,11 @@ def test_init_is_torchs_first_state(rank, options):
 
 def test_init_of_the_others_is_ones_and_zeros():
     rng = np.random.default_rng(0)
-    same(LayerNorm((2, 3)).init(rng)["weight"], np.ones((2, 3)))
-    same(LayerNorm(3).init(rng)["bias"], np.zeros(3))
-    assert LayerNorm(3, bias=False).init(rng).keys() == {"weight"}
-    assert GroupNorm(1, 2, affine=False).init(rng) == {}
-    assert RMSNorm(2).init(rng, np.float32)["weight"].dtype == np.float32
+    same(LayerNorm((2, 3)).initial_parameters(rng)["weight"], np.ones((2, 3)))
+    same(LayerNorm(3).initial_parameters(rng)["bias"], np.zeros(3))
+    assert LayerNorm(3, bias=False).initial_parameters(rng).keys() == {"weight"}
+    assert GroupNorm(1, 2, affine=False).initial_parameters(rng) == {}
+    assert RMSNorm(2).initial_parameters(rng, np.float32)["weight"].dtype == np.float32
 
 
 def norm(**changed):

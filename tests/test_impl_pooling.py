@@ -165,8 +165,8 @@ def test_lp_pool_takes_roots_as_torch_does():
 
 BAD = [
     (lambda: impl.MaxPool1d((2, 2)), ValueError, "kernel_size must be an integer or 1 integers"),
-    (lambda: impl.MaxPool3d(True), TypeError, "kernel_size must hold integers"),
-    (lambda: impl.MaxPool2d((2, True)), TypeError, "kernel_size must hold integers"),
+    (lambda: impl.MaxPool3d(True), TypeError, "kernel_size must be an integer"),
+    (lambda: impl.MaxPool2d((2, True)), TypeError, "kernel_size must be an integer"),
     (lambda: impl.AvgPool1d(()), ValueError, "kernel_size must be an integer"),
     (lambda: impl.AvgPool3d(2, (1, 1)), ValueError, "stride must be an integer or 3 integers"),
     (lambda: impl.AvgPool1d(2, padding=()), ValueError, "padding must be"),
@@ -174,7 +174,7 @@ BAD = [
     (lambda: impl.MaxPool1d(2, ceil_mode=1), TypeError, "ceil_mode must be True or False, got 1"),
     (lambda: impl.AvgPool2d(2, count_include_pad=None), TypeError, "count_include_pad must be True or False"),
     (lambda: impl.AvgPool3d(2, divisor_override=2**63), ValueError, "divisor_override must be a 64-bit integer"),
-    (lambda: impl.AvgPool3d(2, divisor_override=True), TypeError, "divisor_override must hold integers"),
+    (lambda: impl.AvgPool3d(2, divisor_override=True), TypeError, "divisor_override must be an integer"),
     (lambda: impl.AvgPool3d(3, 1, 1)(np.ones((1, 2, 3, 3))), ValueError, "at least as many cells as the kernel"),
     (lambda: impl.LPPool3d(2, 3, 2, True)(np.ones((1, 2, 3, 3))), ValueError, "at least as many cells as the kernel"),
     (lambda: impl.LPPool1d(2, (2,)), TypeError, "kernel_size must be an integer, got"),
@@ -189,7 +189,7 @@ BAD = [
     (lambda: impl.AdaptiveAvgPool2d((None,)), ValueError, "output_size must be an integer or 2 integers or None"),
     (lambda: impl.AdaptiveMaxPool2d((2,)), ValueError, "output_size must be an integer or 2 integers"),
     (lambda: impl.AdaptiveMaxPool3d((2, None, -1)), ValueError, "output_size must be at least 0"),
-    (lambda: impl.AdaptiveMaxPool3d((2, None, True)), TypeError, "output_size must hold integers"),
+    (lambda: impl.AdaptiveMaxPool3d((2, None, True)), TypeError, "output_size must be an integer"),
     (lambda: impl.AdaptiveAvgPool2d((1, 1))(np.ones((3, 3))), ValueError, "x must have 4 dimensions"),
     (lambda: impl.AdaptiveAvgPool2d(1)(np.ones(3)), ValueError, "x must have 4 dimensions"),
     (lambda: impl.AdaptiveAvgPool2d(2)(np.ones((1, 1, 1, 3, 3))), ValueError, "x must have 4 dimensions"),

@@ -47,6 +47,10 @@ BAD = [
     ("Softmax", lambda: Softmax(2)(ones(2, 3)), IndexError, "dim"),
     ("Softmax", lambda: Softmax(-2)(ones()), IndexError, "dim"),
     ("Softmax", lambda: Softmax("rows")(ones(2)), TypeError, "dim"),
+    # torch takes no truth value for a number.
+    ("Softmax", lambda: Softmax(True)(ones(2, 3)), TypeError, "dim"),
+    ("Conv2d", lambda: Conv2d(1, 1, 1, groups=True), TypeError, "groups"),
+    ("Conv2d", lambda: Conv2d(1, 1, 1, stride=(1, True)), TypeError, "stride"),
     ("LogSoftmax", lambda: LogSoftmax(-3)(ones(2, 3)), IndexError, "dim"),
     ("LogSoftmax", lambda: LogSoftmax(0.5)(ones(2)), TypeError, "dim"),
     ("Flatten", lambda: Flatten(3)(ones(2, 3)), IndexError, "start_dim"),

@@ -18,7 +18,7 @@ from gradjury.impl import (
 def composed(rng):
     """Two linear layers with a ReLU between them, x and its parameters."""
     net = Sequential(Linear(3, 4), ReLU(), Linear(4, 2, bias=False))
-    return net, rng.standard_normal((5, 3)), net.init(rng)
+    return net, rng.standard_normal((5, 3)), net.initial_parameters(rng)
 
 
 def test_sequential_names_parameters_as_torch_does():
@@ -81,7 +81,7 @@ def test_sgd_says_which_gradient_is_missing():
     ids=repr,
 )
 def test_init_draws_uniformly_within_torchs_bounds(layer, theirs):
-    ours = layer.init(np.random.default_rng(0), np.float32)
+    ours = layer.initial_parameters(np.random.default_rng(0), np.float32)
     state = theirs.state_dict()
     assert ours.keys() == state.keys()
     fan_in = state["weight"][0].numel()
@@ -94,6 +94,6 @@ def test_init_draws_uniformly_within_torchs_bounds(layer, theirs):
 
 
 def test_init_of_a_linear_layer_without_inputs_is_zero():
-    params = Linear(0, 2).init(np.random.default_rng(0))
+    params = Linear(0, 2).initial_parameters(np.random.default_rng(0))
     assert params["weight"].shape == (2, 0)
     np.testing.assert_array_equal(params["bias"], [0, 0])
