@@ -34,7 +34,7 @@ def our_step(network: Sequential, lr: float, x: Array, target: Array, params: Pa
     y, network_backward = network(x, **params)
     loss, loss_backward = CrossEntropyLoss()(y, target)
     grads = network_backward(loss_backward(np.array(1.0))["x"])
-    return loss, grads, SGD(lr=lr)(params, grads)
+    return loss, grads, SGD(lr=lr)(params, grads)[0]
 
 
 def torch_step(lr: float, x: torch.Tensor, target: torch.Tensor, **params: torch.Tensor) -> tuple[torch.Tensor, ...]:

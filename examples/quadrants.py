@@ -47,7 +47,7 @@ def main(*, points: int = 100_000, held_out: int = 10_000, hidden: int = 16, lr:
         _, loss_backward = loss(y, target)
         grads = network_backward(loss_backward(np.array(1.0))["x"])
         # The rate falls to 0: at a constant rate the last few single points leave their noise in the parameters.
-        params = SGD(lr=lr * (1 - step / points))(params, grads)
+        params, _ = SGD(lr=lr * (1 - step / points))(params, grads)
     result = Result(before, accuracy())
 
     print(network)

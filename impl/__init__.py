@@ -24,6 +24,8 @@ from .activation import (
     Tanh,
     Tanhshrink,
 )
+from .adam import Adam
+from .adamw import AdamW
 from .adaptive_pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -105,6 +107,8 @@ __all__ = [
     "GLU",
     "SELU",
     "SGD",
+    "Adam",
+    "AdamW",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",

@@ -39,6 +39,12 @@ class _ChannelNorm:
         """Whether x is normalised by its own statistics, not by the running ones."""
         return self.training or not self.track_running_stats
 
+    @property
+    def updated(self) -> tuple[str, ...]:
+        """The names of the buffers that come out behind y."""
+        changes = self.training and self.track_running_stats
+        return ("running_mean", "running_var", "num_batches_tracked") if changes else ()
+
     def _view(self, x: Array) -> Array:
         """x as (N, C, L), refused where torch refuses its shape."""
         raise NotImplementedError
@@ -86,7 +92,7 @@ class _ChannelNorm:
                     centred = batch - mean
                 y = scaled(batch, centred, mean, root, weight, bias).reshape(x.shape)
             backward = self._backward(x, centred, root, weight, bias)
-        if not (track and self.training):
+        if not self.updated:
             return y, backward
         batches, factor = self._tracked(batches)
         rows = 1 if 0 in axes else len(batch)

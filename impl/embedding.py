@@ -85,15 +85,29 @@ def _without_padding(layer: Embedding | EmbeddingBag, rows: Array) -> Array:
     return np.flatnonzero(rows != layer.padding_idx % layer.num_embeddings)
 
 
-def _init(layer: Embedding | EmbeddingBag, rng: np.random.Generator, dtype: type) -> dict[str, Array]:
-    weight: Array = rng.standard_normal((layer.num_embeddings, layer.embedding_dim)).astype(dtype)
-    if layer.padding_idx is not None:
-        weight[layer.padding_idx] = 0
-    return {"weight": weight}
+class _Table:
+    """What layers with a table of rows share."""
+
+    num_embeddings: int
+    embedding_dim: int
+    padding_idx: int | None
+    max_norm: float | None
+
+    @property
+    def updated(self) -> tuple[str, ...]:
+        """The names of what is changed and comes out behind y."""
+        return () if self.max_norm is None else ("weight",)
+
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
+        """A table from the standard normal distribution, zero in the row of `padding_idx`."""
+        weight: Array = rng.standard_normal((self.num_embeddings, self.embedding_dim)).astype(dtype)
+        if self.padding_idx is not None:
+            weight[self.padding_idx] = 0
+        return {"weight": weight}
 
 
 @dataclass(frozen=True)
-class Embedding:
+class Embedding(_Table):
     """y[...] = weight[x[...]].
 
     Shapes: x any, int64 or int32; weight (num_embeddings, embedding_dim); y that of x and one axis more. With
@@ -132,15 +146,11 @@ class Embedding:
             real = _without_padding(self, rows)
             return {"weight": _table_gradient(self, rows[real], drows[real])}
 
-        return (y if self.max_norm is None else (y, weight)), backward
-
-    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
-        """A table from the standard normal distribution, zero in the row of `padding_idx`."""
-        return _init(self, rng, dtype)
+        return ((y, weight) if self.updated else y), backward
 
 
 @dataclass(frozen=True)
-class EmbeddingBag:
+class EmbeddingBag(_Table):
     """y[b] = the sum, mean or largest, element by element, of weight[x[i]] over the bag of numbers b; 0 if it is empty.
 
     Shapes: x (B, n) for B bags of n, or (M,) for all bags one after another, with `offsets` (B,) where each begins,
@@ -216,11 +226,7 @@ class EmbeddingBag:
                 "per_sample_weights": dfactors.reshape(factors.shape),
             }
 
-        return (y if self.max_norm is None else (y, weight)), backward
-
-    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
-        """A table from the standard normal distribution, zero in the row of `padding_idx`."""
-        return _init(self, rng, dtype)
+        return ((y, weight) if self.updated else y), backward
 
     def _bounds(self, x: Array, offsets: Array | None) -> Array:
         """Where each bag begins, and where the last one ends."""

@@ -12,6 +12,8 @@ import torch
 from gradjury import contracts, impl
 from gradjury.impl import (
     SGD,
+    Adam,
+    AdamW,
     Add,
     AvgPool2d,
     Conv2d,
@@ -117,6 +119,8 @@ LAYERS = [
     ReLU(),
     SGD(),
     SGD(0.1),
+    Adam(amsgrad=True),
+    AdamW(betas=(0.5, 0.9)),
     Sigmoid(),
     Softmax(),
     Softmax(0),

@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, Phase
 from gradjury import contracts, impl
 from gradjury.impl import (
     SGD,
+    Adam,
+    AdamW,
     Add,
     AvgPool2d,
     Conv2d,
@@ -151,6 +153,13 @@ BAD = [
     ("SGD", lambda: SGD(-0.1), ValueError, "lr"),
     ("SGD", lambda: SGD(float("nan")), ValueError, "lr"),
     ("SGD", lambda: SGD("fast"), TypeError, "lr"),
+    ("SGD", lambda: SGD(momentum=-1.0), ValueError, "momentum"),
+    ("SGD", lambda: SGD(nesterov=True), ValueError, "nesterov"),
+    ("SGD", lambda: SGD(momentum=0.9, dampening=0.1, nesterov=True), ValueError, "nesterov"),
+    ("SGD", lambda: SGD(maximize=1), TypeError, "maximize"),
+    ("Adam", lambda: Adam(betas=0.9), ValueError, "betas"),
+    ("Adam", lambda: Adam(betas=(0.9, 1.0)), ValueError, "betas"),
+    ("AdamW", lambda: AdamW(eps=-1.0), ValueError, "eps"),
 ]
 
 

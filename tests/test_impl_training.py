@@ -1,4 +1,4 @@
-"""Layers put together and trained: Sequential, SGD, and the parameters they begin with."""
+"""Layers put together: Sequential, and the parameters that layers begin with."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,12 @@ import torch
 
 from gradjury import impl
 from gradjury.impl import (
-    SGD,
+    BatchNorm1d,
     Conv2d,
+    Dropout,
+    Embedding,
     Linear,
+    MaxPool1d,
     MSELoss,
     ReLU,
     Sequential,
@@ -54,20 +57,35 @@ def test_sequential_nests_and_passes_targets_on():
     assert {name: grad.item() for name, grad in grads.items()} == {"x": 20, "0.0.weight": 30, "1.target": -10}
 
 
-def test_sgd_takes_one_step_against_the_gradient():
-    params = {"weight": np.array([1.0, 2.0], np.float32), "bias": np.array(3.0)}
-    grads = {"weight": np.array([10.0, -10.0], np.float32), "bias": np.array(0.5), "x": np.array(7.0)}
-    new = SGD(lr=0.5)(params, grads)
-    assert new.keys() == params.keys()
-    np.testing.assert_array_equal(new["weight"], [-4, 7])
-    np.testing.assert_array_equal(new["bias"], 2.75)
-    np.testing.assert_array_equal(params["weight"], [1, 2])
-    assert new["weight"].dtype == np.float32
+def test_sequential_passes_noise_in_and_statistics_out():
+    rng = np.random.default_rng(0)
+    net = Sequential(Linear(3, 4), BatchNorm1d(4), Dropout(0.5), Linear(4, 1))
+    params, x = net.initial_parameters(rng), rng.standard_normal((6, 3))
+    assert net.updated == ("1.running_mean", "1.running_var", "1.num_batches_tracked")
+    noise = net.noise(rng, x, **params)
+    assert {name: mask.shape for name, mask in noise.items()} == {"2.mask": (6, 4)}
+    (_, *buffers), _ = net(x, **params, **noise)
+    hidden, _ = Linear(3, 4)(x, params["0.weight"], params["0.bias"])
+    np.testing.assert_allclose(buffers[0], 0.1 * hidden.mean(axis=0))
+    np.testing.assert_allclose(buffers[1], 0.9 + 0.1 * hidden.var(axis=0, ddof=1))
+    assert buffers[2] == 1
+    still = net.train(False)
+    assert still.updated == ()
+    assert isinstance(still(x, **params)[0], np.ndarray)
+    nested = Sequential(net, ReLU())
+    assert nested.train(False).layers[0].layers[2] == Dropout(0.5, training=False)
+    assert nested.updated[0] == "0.1.running_mean"
 
 
-def test_sgd_says_which_gradient_is_missing():
-    with pytest.raises(KeyError, match="SGD: no gradient for bias, weight"):
-        SGD()({"weight": np.ones(1), "bias": np.ones(1), "scale": np.ones(1)}, {"scale": np.ones(1)})
+def test_sequential_begins_with_indices_and_passes_the_first_output_on():
+    rng = np.random.default_rng(0)
+    net = Sequential(Embedding(5, 4, max_norm=1.0), MaxPool1d(2, return_indices=True), Linear(2, 1))
+    params = net.initial_parameters(rng)
+    (y, table), backward = net(np.array([[1, 3], [0, 4]]), **params)
+    assert y.shape == (2, 2, 1)
+    assert net.updated == ("0.weight",)
+    assert np.linalg.norm(table[[0, 1, 3, 4]], axis=1).max() <= 1
+    assert backward(np.ones(y.shape)).keys() == {"0.weight", "2.weight", "2.bias"}
 
 
 @pytest.mark.parametrize(
