@@ -16,7 +16,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	mkdir -p .types && ln -sfn .. .types/gradjury  # the checkout, under the name it is imported by
 	MYPYPATH=.types $(BIN)/mypy -m gradjury -p gradjury.impl -p gradjury.oracle -p gradjury.properties
-	MYPYPATH=.types $(BIN)/mypy examples
+	MYPYPATH=.types:examples $(BIN)/mypy $(patsubst examples/%.py,-m %,$(wildcard examples/*.py))
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

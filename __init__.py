@@ -7,6 +7,7 @@
 from .properties import contracts
 from .properties.check import Check, CheckFailed, check_layer, checks, parametrize
 from .properties.events import Failure, LawResult, Result
+from .properties.lockstep import Lockstep, lockstep
 
 __version__ = "0.1.0"
 
@@ -15,9 +16,11 @@ __all__ = [
     "CheckFailed",
     "Failure",
     "LawResult",
+    "Lockstep",
     "Result",
     "check_layer",
     "checks",
     "contracts",
+    "lockstep",
     "parametrize",
 ]

@@ -15,9 +15,10 @@ from .vjp import Array
 class Comparison:
     """The worst element of one array, and how much of it was really compared.
 
-    `ratio` is the worst error in budgets: an upper bound where it is below 1 (the costly part of the budget is only
-    computed where the cheap part does not suffice). `ulps` is the largest error in units in the last place of the
-    array's largest element. `excluded` counts elements whose budget is infinite.
+    `ratio` is the worst error in budgets: an upper bound where it is below 1, or below what the caller holds to be
+    enough (the costly part of the budget is only computed where the cheap part does not suffice). `ulps` is the largest
+    error in units in the last place of the array's largest element. `excluded` counts elements whose budget is
+    infinite.
     """
 
     ratio: float
@@ -36,14 +37,15 @@ class Comparison:
         return self.ratio <= ALLOWED
 
 
-def compare(got: Array, expected: Expected) -> Comparison:
+def compare(got: Array, expected: Expected, enough: float = 1.0) -> Comparison:
     """Compare an answer of the right shape with what was expected.
 
-    NaN agrees with NaN and an infinity with itself, and with nothing else; integers agree when equal.
+    NaN agrees with NaN and an infinity with itself, and with nothing else; integers agree when equal. Costly parts of
+    the budget are left out once the ratio is no more than `enough`.
     """
     for budget in expected.budgets():
         ratios = _ratios(got, expected.value, budget)
-        if not (ratios > 1).any():
+        if not (ratios > enough).any():
             break
     if not ratios.size:
         return Comparison(0.0, (), None, None, 0.0, 0, 0, 0, 0.0)
