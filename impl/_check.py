@@ -59,19 +59,20 @@ def integer(layer: str, name: str, value: Any, *, least: int | None = None) -> i
     return number
 
 
-def integers(
-    layer: str, name: str, value: Any, *, rank: int, least: int | None = None, one: bool = False
-) -> tuple[int, ...]:
-    """A number for all spatial axes or a sequence of one number an axis, as a tuple of length `rank`.
-
-    `one` also admits a sequence of length one, which stands for all axes.
-    """
+def integers(layer: str, name: str, value: Any, *, rank: int, least: int | None = None) -> tuple[int, ...]:
+    """A number for all spatial axes or a sequence of one number an axis, as a tuple of length `rank`."""
     if not isinstance(value, list | tuple):
-        return (integer(layer, name, value, least=least),) * rank
-    if len(value) != rank and not (one and len(value) == 1):
+        value = (value,) * rank
+    if len(value) != rank:
         raise ValueError(f"{layer}: {name} must be an integer or {rank} integers, got {value!r}")
-    numbers = tuple(integer(layer, name, item, least=least) for item in value)
-    return numbers * rank if len(numbers) == 1 else numbers
+    return tuple(integer(layer, name, item, least=least) for item in value)
+
+
+def one_or_more(layer: str, name: str, value: Any, *, rank: int, least: int | None = None) -> tuple[int, ...]:
+    """The same, where a sequence of one number stands for all axes, too."""
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]
+    return integers(layer, name, value, rank=rank, least=least)
 
 
 def fits(layer: str, name: str, value: float, dtype: np.dtype[Any]) -> None:
@@ -111,6 +112,11 @@ def axis(layer: str, name: str, value: int, rank: int) -> int:
     if not -rank <= number < rank:
         raise IndexError(f"{layer}: {name} must be in [{-rank}, {rank - 1}] for this input, got {number}")
     return number % rank
+
+
+def like(y: Array, x: Array) -> Array:
+    """y with a batch axis as it is, or without where x has none."""
+    return np.asarray(y if x.ndim == y.ndim else y[0])
 
 
 def spatial(layer: str, name: str, array: Array, rank: int) -> Array:

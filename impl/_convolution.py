@@ -59,8 +59,7 @@ def adjoint_x(dy: Array, weight: Array, form: Filter, spatial: Sizes) -> Array:
         columns = filters * rows if rows.shape[1] == 1 else filters @ rows
         windows = columns.reshape(channels, *form.kernel, *_lengths(box))
         windows = np.moveaxis(windows, 1 + len(spatial), 0)
-        goal = dx[_cells(box, form)]
-        goal += scatter(windows, goal.shape[2:], form.stride, form.dilation)
+        scatter(windows, dx[_cells(box, form)], form.stride, form.dilation)
     return dx
 
 
@@ -103,7 +102,7 @@ def _cells(box: Box, form: Filter) -> tuple[Any, ...]:
 
 def _grouped(weight: Array, form: Filter) -> Array:
     """Filters as rows, (groups, K/groups, C/groups·kernel)."""
-    return weight.reshape(form.groups, len(weight) // form.groups, weight[0].size)
+    return weight.reshape(form.groups, -1, weight[0].size)
 
 
 def _columns(x: Array, box: Box, form: Filter) -> Array:

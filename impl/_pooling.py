@@ -49,8 +49,8 @@ def window(
     rank: int,
     kernel_size: object,
     stride: object,
-    padding: object = 0,
-    dilation: object = 1,
+    padding: object,
+    dilation: object,
 ) -> Window:
     """The window options as tuples, refused where torch's documentation excludes them; stride None: the kernel size."""
     kernel = _check.integers(layer, "kernel_size", kernel_size, least=1, rank=rank)

@@ -22,26 +22,21 @@ def gather(x: Array, kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes) 
     """All windows of x (..., *spatial) as a read-only view (..., *kernel, *out)."""
     rank = len(kernel)
     lead, steps = x.strides[:-rank], x.strides[-rank:]
-    inner = tuple(step * d for step, d in zip(steps, dilation, strict=True))
-    outer = tuple(step * s for step, s in zip(steps, stride, strict=True))
-    shape = x.shape[:-rank] + kernel + out
-    return as_strided(x, shape, lead + inner + outer, writeable=False)
+    strides = (*lead, *np.multiply(steps, dilation), *np.multiply(steps, stride))
+    return as_strided(x, x.shape[:-rank] + kernel + out, strides, writeable=False)
 
 
-def scatter(windows: Array, spatial: Sizes, stride: Sizes, dilation: Sizes) -> Array:
-    """The adjoint of `gather`: windows (..., *kernel, *out) summed into an array (..., *spatial)."""
-    rank = len(spatial)
-    lead, kernel, out = windows.shape[: -2 * rank], windows.shape[-2 * rank : -rank], windows.shape[-rank:]
-    x = np.zeros(lead + spatial, windows.dtype)
+def scatter(windows: Array, x: Array, stride: Sizes, dilation: Sizes) -> None:
+    """The adjoint of `gather`: windows (..., *kernel, *out) are added to the cells of x (..., *spatial) they show."""
+    rank = len(stride)
+    kernel, out = windows.shape[-2 * rank : -rank], windows.shape[-rank:]
     everything = (slice(None),) * rank
     for offset in product(*map(range, kernel)):
-        cells = tuple(
-            slice(o * d, o * d + (n - 1) * s + 1, s) for o, d, n, s in zip(offset, dilation, out, stride, strict=True)
-        )
+        starts = np.multiply(offset, dilation)
+        cells = tuple(slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(starts, out, stride, strict=True))
         goal: tuple[Any, ...] = (..., *cells)
         source: tuple[Any, ...] = (..., *offset, *everything)
         x[goal] += windows[source]
-    return x
 
 
 def along(axis: int, cells: slice | Array) -> tuple[Any, ...]:

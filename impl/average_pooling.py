@@ -49,7 +49,7 @@ class _AvgPool:
         _check.boolean(name, "count_include_pad", self.count_include_pad)
 
     def _window(self) -> Window:
-        return window(type(self).__name__, self._rank, self.kernel_size, self.stride, self.padding)
+        return window(type(self).__name__, self._rank, self.kernel_size, self.stride, self.padding, 1)
 
     def _divisor(self, spatial: Sizes, shape: Window, out: Sizes) -> Array:
         """What each window's sum is divided by."""
@@ -68,18 +68,16 @@ class _AvgPool:
         divisor = self._divisor(spatial, shape, out)
         with np.errstate(invalid="ignore"):  # ∞ - ∞ is NaN here, as in torch
             y = sums(batch, axes)
-        y /= divisor.astype(x.dtype)
-        unbatched = y.shape if x.ndim == batch.ndim else y.shape[1:]
+        y /= divisor
+        answer = _check.like(y, x)
 
         def backward(dy: Array) -> Gradients:
-            dy = _check.cotangent(name, dy, unbatched).reshape(y.shape)
-            share = dy / divisor.astype(dy.dtype)
+            share = _check.cotangent(name, dy, answer.shape) / divisor.astype(dy.dtype)
             back = [turned(axis, n) for axis, n in zip(axes, spatial, strict=True)]
             with np.errstate(invalid="ignore"):
-                dx = sums(share, back, last_first=True)
-            return {"x": dx.reshape(x.shape)}
+                return {"x": sums(share, back, last_first=True)}
 
-        return y.reshape(unbatched), backward
+        return answer, backward
 
 
 @dataclass(frozen=True)

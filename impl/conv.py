@@ -50,16 +50,17 @@ class _Conv:
         name, rank = type(self).__name__, self._rank
         return Filter(
             _check.integers(name, "kernel_size", self.kernel_size, least=1, rank=rank),
-            _check.integers(name, "stride", self.stride, least=1, rank=rank, one=True),
-            _check.integers(name, "dilation", self.dilation, least=1, rank=rank, one=True),
+            _check.one_or_more(name, "stride", self.stride, least=1, rank=rank),
+            _check.one_or_more(name, "dilation", self.dilation, least=1, rank=rank),
             self.groups,
         )
 
     def _padding(self) -> Sizes:
         """The padding in numbers. As in torch only zeros take one number in a tuple, and only the other modes crop."""
-        zeros = self.padding_mode == "zeros"
-        least = 0 if zeros else None
-        return _check.integers(type(self).__name__, "padding", self.padding, least=least, rank=self._rank, one=zeros)
+        name, rank = type(self).__name__, self._rank
+        if self.padding_mode == "zeros":
+            return _check.one_or_more(name, "padding", self.padding, least=0, rank=rank)
+        return _check.integers(name, "padding", self.padding, rank=rank)
 
     def _widths(self) -> Widths:
         """How far each spatial axis is padded, (before, after); cropped where negative."""
@@ -88,18 +89,18 @@ class _Conv:
         if bias is not None:
             _, bias = _check.real(name, x=x, bias=bias)
             _check.shape(name, "bias", bias, (self.out_channels,))
-            y += bias.reshape(-1, *(1,) * rank)
-        shape = y.shape if x.ndim == rank + 2 else y.shape[1:]
+            y += np.expand_dims(bias, tuple(range(1, rank + 1)))
+        answer = _check.like(y, x)
 
         def backward(dy: Array) -> Gradients:
-            dy = _check.cotangent(name, dy, shape).reshape(y.shape)
+            dy = _check.spatial(name, "dy", _check.cotangent(name, dy, answer.shape), rank)
             dx = adjoint(adjoint_x(dy, weight, form, spatial))
-            grads = {"x": dx.reshape(x.shape), "weight": adjoint_weight(dy, padded, form)}
+            grads = {"x": _check.like(dx, x), "weight": adjoint_weight(dy, padded, form)}
             if bias is not None:
                 grads["bias"] = dy.sum(axis=(0, *range(2, dy.ndim)))
             return grads
 
-        return y.reshape(shape), backward
+        return answer, backward
 
     def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
         """Fresh parameters, uniform in ±1/√fan_in as torch draws them; fan_in = C/groups · cells of the kernel."""

@@ -41,14 +41,15 @@ class _ConvTranspose:
     def _options(self, one: bool = True) -> tuple[Filter, Sizes, Sizes]:
         """The filter, the padding and the output padding; `one` admits tuples of one number."""
         name, rank = type(self).__name__, self._rank
+        read = _check.one_or_more if one else _check.integers
         form = Filter(
             _check.integers(name, "kernel_size", self.kernel_size, least=1, rank=rank),
-            _check.integers(name, "stride", self.stride, least=1, rank=rank, one=one),
-            _check.integers(name, "dilation", self.dilation, least=1, rank=rank, one=one),
+            read(name, "stride", self.stride, least=1, rank=rank),
+            read(name, "dilation", self.dilation, least=1, rank=rank),
             self.groups,
         )
-        padding = _check.integers(name, "padding", self.padding, least=0, rank=rank, one=one)
-        extra = _check.integers(name, "output_padding", self.output_padding, least=0, rank=rank, one=True)
+        padding = read(name, "padding", self.padding, least=0, rank=rank)
+        extra = _check.one_or_more(name, "output_padding", self.output_padding, least=0, rank=rank)
         return form, padding, extra
 
     def __call__(
@@ -87,21 +88,21 @@ class _ConvTranspose:
         if bias is not None:
             _, bias = _check.real(name, x=x, bias=bias)
             _check.shape(name, "bias", bias, (self.out_channels,))
-            y += bias.reshape(-1, *(1,) * rank)
-        shape = y.shape if x.ndim == rank + 2 else y.shape[1:]
+            y += np.expand_dims(bias, tuple(range(1, rank + 1)))
+        answer = _check.like(y, x)
 
         def backward(dy: Array) -> Gradients:
-            dy = _check.cotangent(name, dy, shape).reshape(y.shape)
+            dy = _check.spatial(name, "dy", _check.cotangent(name, dy, answer.shape), rank)
             dwide = uncrop(dy, (*y.shape[:2], *wide), cut)
             grads = {
-                "x": correlate(dwide, weight, form, batch.shape[2:]).reshape(x.shape),
+                "x": _check.like(correlate(dwide, weight, form, batch.shape[2:]), x),
                 "weight": adjoint_weight(batch, dwide, form),
             }
             if bias is not None:
                 grads["bias"] = dy.sum(axis=(0, *range(2, dy.ndim)))
             return grads
 
-        return y.reshape(shape), backward
+        return answer, backward
 
     def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
         """Fresh parameters, uniform in ±1/√fan_in as torch draws them; fan_in = K/groups · cells of the kernel."""

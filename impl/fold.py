@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from . import _check
 from ._borders import border, crop, uncrop
 from ._check import Array, Backward, Gradients
@@ -71,7 +73,9 @@ class Unfold:
 
         def backward(dy: Array) -> Gradients:
             dy = _check.cotangent(name, dy, y.shape).reshape(windows.shape)
-            return {"x": adjoint(scatter(dy, padded.shape[-2:], stride, dilation))}
+            dpadded = np.zeros(padded.shape, dy.dtype)
+            scatter(dy, dpadded, stride, dilation)
+            return {"x": adjoint(dpadded)}
 
         return y, backward
 
@@ -117,7 +121,8 @@ class Fold:
         lead = (*x.shape[:-2], channels)
         cut = tuple((-p, -p) for p in padding)
         windows = x.reshape(*lead, *kernel, *counts)
-        wide = scatter(windows, tuple(n + 2 * p for n, p in zip(plane, padding, strict=True)), stride, dilation)
+        wide = np.zeros((*lead, *(n + 2 * p for n, p in zip(plane, padding, strict=True))), x.dtype)
+        scatter(windows, wide, stride, dilation)
         y = crop(wide, cut)
 
         def backward(dy: Array) -> Gradients:

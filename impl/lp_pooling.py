@@ -70,7 +70,7 @@ class _LPPool:
         # A single number is multiplied with, so that (2,) is no kernel of one axis; but nothing is where p is infinite.
         if self._rank == 1 and not math.isinf(self._norm()) and isinstance(self.kernel_size, list | tuple):
             raise TypeError(f"{name}: kernel_size must be an integer, got {self.kernel_size!r}")
-        return window(name, self._rank, self.kernel_size, self.stride)
+        return window(name, self._rank, self.kernel_size, self.stride, 0, 1)
 
     def __call__(self, x: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""

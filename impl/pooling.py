@@ -24,14 +24,14 @@ def largest(x: Array, axes: Sequence[Axis], kernel: Sizes, first: Sequence[Array
     The last axis goes first, so that row-major order decides between equal cells. A later cell that wins has a larger
     place than the winner so far: the place is the largest one of the winners, found without masked copies.
     """
-    nan = bool(np.isnan(x.max(initial=-np.inf)))
-    kind = np.min_scalar_type(math.prod(kernel) - 1).type
+    nan = bool(np.isnan(x).any())
+    kind = np.min_scalar_type(math.prod(kernel)).type
     places = np.zeros((), kind)
     default = np.zeros((), kind)
     weight = 1
     for axis in reversed(range(-len(axes), 0)):
         windows, steps = axes[axis]
-        default = (first[axis].reshape(-1, *(1,) * default.ndim) * weight + default).astype(kind)
+        default = np.add.outer(first[axis] * weight, default).astype(kind)
         shape = list(x.shape)
         shape[axis] = windows
         best, best_place = np.full(shape, -np.inf, x.dtype), np.empty(shape, kind)
@@ -58,9 +58,8 @@ def positions(places: Array, starts: Sequence[Array], kernel: Sizes, dilation: S
     offset = np.zeros((), np.int64)
     weight = 1
     for axis in reversed(range(-len(spatial), 0)):
-        start = starts[axis].reshape(-1, *(1,) * start.ndim) * weight + start
-        step = np.arange(kernel[axis]) * (dilation[axis] * weight)
-        offset = step.reshape(-1, *(1,) * offset.ndim) + offset
+        start = np.add.outer(starts[axis] * weight, start)
+        offset = np.add.outer(np.arange(kernel[axis]) * (dilation[axis] * weight), offset)
         weight *= spatial[axis]
     flat: Array = offset.reshape(-1)[places]
     flat += start
@@ -88,11 +87,15 @@ def max_pool(
     axes = [sliding(*numbers) for numbers in zip(spatial, *shape, out, strict=True)]
     starts = [np.arange(o) * s - p for o, s, p in zip(out, stride, padding, strict=True)]
     # The first place of each window that holds a cell of x; a window without any is hollow.
-    first = [np.maximum(0, -(start // d)) for start, d in zip(starts, dilation, strict=True)]
-    hollow = np.zeros((), np.bool_)
-    for start, place, n, k, d in zip(starts, first, spatial, kernel, dilation, strict=True):
-        hollow = np.logical_or.outer(hollow, (place >= k) | (start + place * d >= n))
-    y, places = largest(batch, axes, kernel, [np.minimum(a, k - 1) for a, k in zip(first, kernel, strict=True)])
+    first = [np.zeros(o, np.int64) for o in out]
+    held = np.ones((), np.bool_)
+    for axis, place in zip(axes, first, strict=True):
+        filled = np.zeros(axis.windows, np.bool_)
+        for step in reversed(axis.steps):
+            filled[step.windows], place[step.windows] = True, step.place
+        held = np.logical_and.outer(held, filled)
+    hollow = ~held
+    y, places = largest(batch, axes, kernel, first)
 
     def indices() -> Array:
         flat = positions(places, starts, kernel, dilation, spatial)
@@ -135,14 +138,13 @@ class _MaxPool:
         (x,) = _check.real(name, x=x)
         batch = planes(name, x, self._rank)
         y, indices, scatter = max_pool(name, batch, self._window(), self.ceil_mode)
-        unbatched = y.shape if x.ndim == batch.ndim else y.shape[1:]
+        pooled = _check.like(y, x)
 
         def backward(dy: Array) -> Gradients:
-            dy = _check.cotangent(name, dy, unbatched)
-            return {"x": scatter(dy.reshape(y.shape)).reshape(x.shape)}
+            dy = _check.spatial(name, "dy", _check.cotangent(name, dy, pooled.shape), self._rank)
+            return {"x": _check.like(scatter(dy), x)}
 
-        pooled = y.reshape(unbatched)
-        return ((pooled, indices().reshape(unbatched)) if self.return_indices else pooled), backward
+        return ((pooled, _check.like(indices(), x)) if self.return_indices else pooled), backward
 
 
 @dataclass(frozen=True)

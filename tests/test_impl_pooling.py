@@ -163,6 +163,17 @@ def test_lp_pool_takes_roots_as_torch_does():
     np.testing.assert_array_equal(y, [[4, 0.5]])
 
 
+@pytest.mark.parametrize("shape", [(1, 2, 4), (2, 1, 4, 2), (3, 2, 2)])
+def test_a_window_that_falls_between_the_cells_holds_none(shape):
+    # torch's index is then outside the plane, and so is where it writes the gradient.
+    x = np.random.default_rng(0).standard_normal(shape)
+    (y, indices), backward = impl.MaxPool2d(2, 1, 1, (3, 3), return_indices=True)(x)
+    assert y.shape[-2:] == tuple({2: 1, 4: 3}[n] for n in shape[-2:])
+    np.testing.assert_array_equal(y, np.full(y.shape, -INF))
+    np.testing.assert_array_equal(indices, np.full(y.shape, -1))
+    np.testing.assert_array_equal(backward(np.arange(1.0, y.size + 1).reshape(y.shape))["x"], np.zeros(shape))
+
+
 BAD = [
     (lambda: impl.MaxPool1d((2, 2)), ValueError, "kernel_size must be an integer or 1 integers"),
     (lambda: impl.MaxPool3d(True), TypeError, "kernel_size must be an integer"),

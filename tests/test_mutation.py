@@ -307,3 +307,18 @@ def test_our_declarations_name_mutants_that_exist():
     assert declared
     for layer, table in declared.items():
         assert not set(table) - {mutant.id for mutant in mutants_of(getattr(gradjury.impl, layer))}
+
+
+def test_the_free_length_of_a_reshape_is_no_constant(write):
+    write(
+        "free",
+        """
+        class Column:
+            def __call__(self, x):
+                y = x.reshape(-1, 7)
+                return y, lambda dy: dy.reshape(x.shape) * -1
+        """,
+    )
+    constants = [mutant.id for mutant in of("free", "Column") if mutant.operator == "constant"]
+    assert len(constants) == 2
+    assert any("7 -> 6" in name for name in constants)

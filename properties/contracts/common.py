@@ -14,6 +14,11 @@ def number_or_each(least: int, most: int, rank: int) -> st.SearchStrategy[int | 
     return st.one_of(number, st.tuples(*(rank * [number])))
 
 
+def one_or_each(least: int, most: int, rank: int) -> st.SearchStrategy[int | tuple[int, ...]]:
+    """The same, or one number for all axes in a tuple."""
+    return st.one_of(number_or_each(least, most, rank), st.tuples(st.integers(least, most)))
+
+
 def each(value: int | str | tuple[int, ...], rank: int) -> tuple[int, ...]:
     """The number of each axis."""
     if isinstance(value, tuple):

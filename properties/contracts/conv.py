@@ -10,7 +10,7 @@ from ..domain import Draft
 from ..laws.convolution import THEOREM
 from ..twins import Module
 from ..values import Real, Spec
-from .common import each, number_or_each
+from .common import each, number_or_each, one_or_each
 
 
 def _conv(d: Draft, rank: int) -> dict[str, Spec]:
@@ -19,12 +19,14 @@ def _conv(d: Draft, rank: int) -> dict[str, Spec]:
     n_in = d.option("in_channels", channels)
     n_out = d.option("out_channels", channels)
     kernel = each(d.option("kernel_size", number_or_each(1, 4 if rank < 3 else 3, rank)), rank)
-    dilation = each(d.option("dilation", number_or_each(1, 3, rank)), rank)
     mode = d.option("padding_mode", st.sampled_from(("zeros", "reflect", "replicate", "circular")))
     # Negative padding crops; torch refuses it for zeros.
-    widths = number_or_each(0 if mode == "zeros" else -1, 3, rank)
+    widths = one_or_each(0, 3, rank) if mode == "zeros" else number_or_each(-1, 3, rank)
     padding = d.option("padding", st.one_of(widths, st.sampled_from(("valid", "same"))))
-    d.option("stride", st.just(1) if padding == "same" else number_or_each(1, 3, rank))
+    # Of "same" and a border of cells, torch pads one axis only where the dilation is a tuple of one.
+    numbers = number_or_each if padding == "same" and mode != "zeros" else one_or_each
+    dilation = each(d.option("dilation", numbers(1, 3, rank)), rank)
+    d.option("stride", st.just(1) if padding == "same" else one_or_each(1, 3, rank))
     sizes = []
     for axis in range(rank):
         reach = dilation[axis] * (kernel[axis] - 1)

@@ -9,7 +9,7 @@ from ..contract import Contract
 from ..domain import Draft
 from ..twins import Module
 from ..values import Given, Real, Spec
-from .common import each, number_or_each
+from .common import each, number_or_each, one_or_each
 
 
 def _conv_transpose(d: Draft, rank: int) -> dict[str, Spec]:
@@ -18,12 +18,16 @@ def _conv_transpose(d: Draft, rank: int) -> dict[str, Spec]:
     n_in = d.option("in_channels", channels)
     n_out = d.option("out_channels", channels)
     kernel = each(d.option("kernel_size", number_or_each(1, 4 if rank < 3 else 3, rank)), rank)
-    stride = each(d.option("stride", number_or_each(1, 3, rank)), rank)
-    dilation = each(d.option("dilation", number_or_each(1, 3, rank)), rank)
-    padding = each(d.option("padding", number_or_each(0, 3, rank)), rank)
+    # Asked for a size, torch does not find each axis' number in a tuple of one.
+    sized = d(st.sampled_from((False, False, True)))
+    numbers = number_or_each if sized else one_or_each
+    stride = each(d.option("stride", numbers(1, 3, rank)), rank)
+    dilation = each(d.option("dilation", numbers(1, 3, rank)), rank)
+    padding = each(d.option("padding", numbers(0, 3, rank)), rank)
     # torch wants the output padding below stride or dilation, in every axis.
     most = [max(s, g) - 1 for s, g in zip(stride, dilation, strict=True)]
-    d.option("output_padding", st.integers(0, min(most)) | st.tuples(*(st.integers(0, m) for m in most)))
+    smallest = st.integers(0, min(most))
+    d.option("output_padding", st.one_of(smallest, st.tuples(*(st.integers(0, m) for m in most)), st.tuples(smallest)))
     # Something must be left when the padding is cut off both ends.
     sizes, least = [], []
     for k, s, g, p in zip(kernel, stride, dilation, padding, strict=True):
@@ -38,7 +42,7 @@ def _conv_transpose(d: Draft, rank: int) -> dict[str, Spec]:
     }
     if d.option("bias", st.sampled_from((True, False))):
         specs["bias"] = Real((n_out,))
-    if d(st.sampled_from((False, False, True))):
+    if sized:
         asked = tuple(low + d(st.integers(0, s - 1)) for low, s in zip(least, stride, strict=True))
         specs["output_size"] = Given((*(lead and (7,)), 5, *asked) if d(st.booleans()) else asked)
     return specs

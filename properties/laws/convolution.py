@@ -75,8 +75,8 @@ def widths(config: Mapping[str, Any], kernel: tuple[int, ...]) -> tuple[tuple[in
         return tuple(((k - 1) // 2, k - 1 - (k - 1) // 2) for k in kernel)
     if padding == "valid":
         padding = 0
-    sizes = (padding,) * len(kernel) if isinstance(padding, int) else padding
-    return tuple((p, p) for p in sizes)
+    sizes = _sequence(padding)
+    return tuple((p, p) for p in (sizes * len(kernel) if len(sizes) == 1 else sizes))
 
 
 # The same two convolutions in NumPy alone, for scripts: a loop over the filter's offsets.

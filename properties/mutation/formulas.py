@@ -106,12 +106,26 @@ def _constant(place: Place) -> Iterator[ast.AST]:
         return
     if isinstance(parent, ast.Slice) or (isinstance(parent, ast.keyword) and parent.arg in ("axis", "ddof", "axes")):
         return
+    if _is_free_length(place):
+        return
     if isinstance(node.value, int):
         yield ast.Constant(node.value - 1 if node.value > 1 else node.value + 1)
     elif isinstance(node.value, float):
         yield ast.Constant(node.value * 10 if node.value else 1.0)
         if node.value:
             yield ast.Constant(node.value * 1.001)
+
+
+def _is_free_length(place: Place) -> bool:
+    """Whether a number is that of -1 in a reshape: NumPy takes any negative one for it."""
+    return any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "reshape"
+        and any(argument is place.parent for argument in node.args)
+        for node in ast.walk(place.statement)
+        if isinstance(place.parent, ast.UnaryOp)
+    )
 
 
 def _default(place: Place) -> Iterator[ast.AST]:
