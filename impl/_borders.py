@@ -19,11 +19,9 @@ MODES = ("constant", "reflect", "replicate", "circular")
 MIRRORS = ("reflect", "replicate")
 
 
-def widen(x: Array, widths: Widths, mode: str, value: float = 0.0) -> Array:
-    """A copy of x, its last axes widened by (before, after), none negative; `mode` is torch.nn.functional.pad's."""
-    lead = x.shape[: x.ndim - len(widths)]
-    spatial = tuple(n + sum(width) for n, width in zip(x.shape[len(lead) :], widths, strict=True))
-    y = np.empty(lead + spatial, x.dtype)
+def widen(x: Array, widths: Widths, mode: str, value: float) -> Array:
+    """A copy of x, its axes widened by (before, after), none negative; `mode` is torch.nn.functional.pad's."""
+    y = np.empty(tuple(n + sum(width) for n, width in zip(x.shape, widths, strict=True)), x.dtype)
     y[_inner(x.shape, widths)] = x
     # An axis' border is made from all cells between its ends, borders of earlier axes among them: corners are right.
     for border, source, _ in _borders(y, widths, mode):
@@ -33,18 +31,20 @@ def widen(x: Array, widths: Widths, mode: str, value: float = 0.0) -> Array:
 
 def fold(dy: Array, widths: Widths, mode: str) -> Array:
     """The adjoint of `widen`: what reached a border is added to the cells it was made from."""
-    shape = dy.shape[: dy.ndim - len(widths)]
-    shape += tuple(n - sum(width) for n, width in zip(dy.shape[len(shape) :], widths, strict=True))
+    shape = tuple(n - sum(width) for n, width in zip(dy.shape, widths, strict=True))
     if mode == "constant":
         return np.array(dy[_inner(shape, widths)])
     dx = dy.copy()
     for border, source, shared in _borders(dx, widths, mode):
-        source += border.sum(axis=0, keepdims=True) if shared else border
+        if shared:
+            source[0] += border.sum(axis=0)
+        else:
+            source += border
     return np.asarray(dx[_inner(shape, widths)])
 
 
 def crop(x: Array, widths: Widths) -> Array:
-    """A view of x without the cells that negative widths take off its last axes."""
+    """A view of x without the cells that negative widths take off its axes."""
     return np.asarray(x[_kept(x.shape, widths)])
 
 
@@ -57,22 +57,25 @@ def uncrop(dy: Array, shape: tuple[int, ...], widths: Widths) -> Array:
     return dx
 
 
-def _kept(shape: tuple[int, ...], widths: Widths) -> tuple[Any, ...]:
+def last(x: Array, widths: Widths) -> Widths:
+    """Widths of the last axes as those of all: the others stay as they are."""
+    return ((0, 0),) * (x.ndim - len(widths)) + widths
+
+
+def _kept(shape: tuple[int, ...], widths: Widths) -> tuple[slice, ...]:
     """The cells that the negative ones among the widths leave."""
-    sizes = shape[len(shape) - len(widths) :]
-    pairs = zip(sizes, widths, strict=True)
-    return (..., *(slice(max(-before, 0), n + min(after, 0)) for n, (before, after) in pairs))
+    pairs = zip(shape, widths, strict=True)
+    return tuple(slice(max(-before, 0), n + min(after, 0)) for n, (before, after) in pairs)
 
 
-def _inner(shape: tuple[int, ...], widths: Widths) -> tuple[Any, ...]:
+def _inner(shape: tuple[int, ...], widths: Widths) -> tuple[slice, ...]:
     """Where an array of this shape lies in the widened one."""
-    sizes = shape[len(shape) - len(widths) :]
-    return (..., *(slice(before, before + n) for n, (before, _) in zip(sizes, widths, strict=True)))
+    return tuple(slice(before, before + n) for n, (before, _) in zip(shape, widths, strict=True))
 
 
 def _borders(wide: Array, widths: Widths, mode: str) -> Iterator[tuple[Array, Array, bool]]:
     """Each border that is not empty, the cells it is made from, as views, and whether one cell makes all of it."""
-    for axis, (before, after) in zip(range(-len(widths), 0), widths, strict=True):
+    for axis, (before, after) in enumerate(widths):
         line = np.moveaxis(wide, axis, 0)
         end = len(line) - after
         for size, border, first in ((before, line[:before], True), (after, line[end:], False)):
@@ -141,9 +144,10 @@ def border(x: Array, widths: Widths, mode: str, value: float = 0.0) -> tuple[Arr
     A mirror sees the cells that a negative width cuts off on the other side, a circle does not: the first widens and
     then crops, the second the other way round.
     """
+    widths = last(x, widths)
     positive = tuple((max(before, 0), max(after, 0)) for before, after in widths)
     if mode in MIRRORS:
-        wide = widen(x, positive, mode)
+        wide = widen(x, positive, mode, value)
         return crop(wide, widths), lambda dy: fold(uncrop(dy, wide.shape, widths), positive, mode)
     rest = crop(x, widths)
     return widen(rest, positive, mode, value), lambda dy: uncrop(fold(dy, positive, mode), x.shape, widths)

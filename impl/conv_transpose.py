@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import _check
-from ._borders import crop, uncrop
+from ._borders import crop, last, uncrop
 from ._check import Array, Backward, Gradients
 from ._convolution import Filter, adjoint_weight, adjoint_x, check_channels, check_x, correlate, draw
 from ._windows import Sizes
@@ -82,7 +82,7 @@ class _ConvTranspose:
         if min(sizes) < 1:
             raise ValueError(f"{name}: padding leaves nothing of the output, its size would be {sizes}")
         wide = tuple(size + 2 * p for size, p in zip(sizes, padding, strict=True))
-        cut = tuple((-p, -p) for p in padding)
+        cut = last(batch, tuple((-p, -p) for p in padding))
 
         y = crop(adjoint_x(batch, weight, form, wide), cut)
         if bias is not None:

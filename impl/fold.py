@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import _check
-from ._borders import border, crop, uncrop
+from ._borders import border, crop, last, uncrop
 from ._check import Array, Backward, Gradients
 from ._windows import Sizes, gather, scatter
 
@@ -119,10 +119,10 @@ class Fold:
         if x.shape[-1] != math.prod(counts):
             raise ValueError(f"{name}: x must have {math.prod(counts)} columns (blocks), got shape {x.shape}")
         lead = (*x.shape[:-2], channels)
-        cut = tuple((-p, -p) for p in padding)
         windows = x.reshape(*lead, *kernel, *counts)
         wide = np.zeros((*lead, *(n + 2 * p for n, p in zip(plane, padding, strict=True))), x.dtype)
         scatter(windows, wide, stride, dilation)
+        cut = last(wide, tuple((-p, -p) for p in padding))
         y = crop(wide, cut)
 
         def backward(dy: Array) -> Gradients:

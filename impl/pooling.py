@@ -26,8 +26,7 @@ def largest(x: Array, axes: Sequence[Axis], kernel: Sizes, first: Sequence[Array
     """
     nan = bool(np.isnan(x).any())
     kind = np.min_scalar_type(math.prod(kernel)).type
-    places = np.zeros((), kind)
-    default = np.zeros((), kind)
+    places = default = np.zeros((), kind)
     weight = 1
     for axis in reversed(range(-len(axes), 0)):
         windows, steps = axes[axis]
@@ -86,29 +85,22 @@ def max_pool(
     out = out_sizes(layer, spatial, shape, ceil_mode)
     axes = [sliding(*numbers) for numbers in zip(spatial, *shape, out, strict=True)]
     starts = [np.arange(o) * s - p for o, s, p in zip(out, stride, padding, strict=True)]
-    # The first place of each window that holds a cell of x; a window without any is hollow.
-    first = [np.zeros(o, np.int64) for o in out]
-    held = np.ones((), np.bool_)
+    if not all(axis.steps for axis in axes):
+        # Along an axis of so few cells there is only one window, and it falls between them: nothing is in any window.
+        shape_of_y = (*batch.shape[:2], *out)
+        nothing = np.full(shape_of_y, -np.inf, batch.dtype)
+        return nothing, lambda: np.full(shape_of_y, -1), lambda dy: np.zeros(batch.shape, dy.dtype)
+    # The first place of each window that holds a cell of x.
+    first = [np.empty(o, np.int64) for o in out]
     for axis, place in zip(axes, first, strict=True):
-        filled = np.zeros(axis.windows, np.bool_)
         for step in reversed(axis.steps):
-            filled[step.windows], place[step.windows] = True, step.place
-        held = np.logical_and.outer(held, filled)
-    hollow = ~held
+            place[step.windows] = step.place
     y, places = largest(batch, axes, kernel, first)
 
     def indices() -> Array:
-        flat = positions(places, starts, kernel, dilation, spatial)
-        flat[..., hollow] = -1
-        return flat
+        return positions(places, starts, kernel, dilation, spatial)
 
-    def scatter(dy: Array) -> Array:
-        flat = indices()
-        if hollow.any():
-            dy, flat = np.where(hollow, 0, dy), np.maximum(flat, 0)
-        return scatter_winners(dy, flat, spatial)
-
-    return y, indices, scatter
+    return y, indices, lambda dy: scatter_winners(dy, indices(), spatial)
 
 
 @dataclass(frozen=True)
