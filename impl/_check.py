@@ -89,6 +89,12 @@ def number(layer: str, name: str, value: Any) -> None:
         raise TypeError(f"{layer}: {name} must be a number, got {value!r}")
 
 
+def truth(layer: str, name: str, value: Any) -> None:
+    """TypeError unless the value is a truth value."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{layer}: {name} must be a truth value, got {value!r}")
+
+
 def choice(layer: str, name: str, value: Any, allowed: tuple[str, ...]) -> None:
     """ValueError unless the value is one of the allowed words."""
     if value not in allowed:
