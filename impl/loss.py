@@ -252,8 +252,8 @@ class GaussianNLLLoss:
         else:
             _, inputs["var"] = _check.real(name, x=x, var=var)
             aligned = self._aligned(x, inputs["var"])
-        if (aligned < 0).any():
-            raise ValueError(f"{name}: var must not be negative, got {aligned.min()}")
+        if np.any(np.less(var, 0)):
+            raise ValueError(f"{name}: var must not be negative, got {np.min(var)}")
         broadcast(name, x=x, target=target, var=aligned)
         with np.errstate(all="ignore"):
             v = np.maximum(aligned, x.dtype.type(self.eps))

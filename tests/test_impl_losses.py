@@ -197,6 +197,7 @@ BAD = [
     ("GaussianNLLLoss", lambda: impl.GaussianNLLLoss(eps=None), TypeError, "eps"),
     ("GaussianNLLLoss", lambda: impl.GaussianNLLLoss()(ones(2), ones(2), -ones(2)), ValueError, "var"),
     ("GaussianNLLLoss", lambda: impl.GaussianNLLLoss()(ones(2), ones(2), -1.0), ValueError, "var"),
+    ("GaussianNLLLoss", lambda: impl.GaussianNLLLoss()(ones(0), ones(0), -1.0), ValueError, "var"),
     ("GaussianNLLLoss", lambda: impl.GaussianNLLLoss()(ones(2, 3), ones(2, 3), ones(3)), ValueError, "var"),
     ("GaussianNLLLoss", lambda: impl.GaussianNLLLoss()(ones(2, 3), ones(2, 3), ones(1, 1)), ValueError, "var"),
     ("GaussianNLLLoss", lambda: impl.GaussianNLLLoss()(ones(2), ones(3), ones(2)), ValueError, "target"),

@@ -14,6 +14,8 @@ from ..values import NonNegative, Positive, Real, Shape, Spec
 from .arithmetic import broadcast_pair
 from .common import REDUCTIONS
 
+SELDOM = st.sampled_from((False, False, True))
+
 
 def two_shapes(d: Draft) -> tuple[Shape, Shape]:
     """The shapes of x and target: mostly the same, else they broadcast."""
@@ -54,7 +56,7 @@ def poisson_nll_loss(
         n = torch.where(few, 2, target)
         stirling = n * torch.log(n) - n + 0.5 * torch.log(2 * torch.pi * n)
         loss = loss + torch.where(few, 0, stirling)
-    return {"none": lambda: loss, "mean": loss.mean, "sum": loss.sum}[reduction]()
+    return {"none": loss, "mean": loss.mean(), "sum": loss.sum()}[reduction]
 
 
 def _poisson(d: Draft) -> dict[str, Spec]:
@@ -64,8 +66,12 @@ def _poisson(d: Draft) -> dict[str, Spec]:
     d.option("eps", st.sampled_from((1e-8, 0.5, np.float64(0.1), 1, 1e-8)))
     d.option("reduction", REDUCTIONS)
     x, target = two_shapes(d)
-    kind = Real if log_input or d(st.sampled_from((False, False, True))) else NonNegative
-    return {"x": kind(x), "target": d(st.sampled_from((NonNegative, NonNegative, Real)))(target)}
+    return {"x": Real(x) if log_input else counts(d, x), "target": counts(d, target)}
+
+
+def counts(d: Draft, shape: Shape) -> Spec:
+    """Numbers from zero; seldom negative ones, of which there is no logarithm."""
+    return Real(shape) if d(SELDOM) else NonNegative(shape)
 
 
 def _gaussian(d: Draft) -> dict[str, Spec]:

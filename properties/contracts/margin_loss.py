@@ -45,7 +45,7 @@ def _hinge_embedding(d: Draft) -> dict[str, Spec]:
 def soft_margin_loss(x: torch.Tensor, target: torch.Tensor, reduction: str = "mean") -> torch.Tensor:
     """torch's formula by logsigmoid: its own overflows where e^(-target·x) does."""
     loss = -torch.nn.functional.logsigmoid((target * x).expand(x.shape))
-    return {"none": lambda: loss, "mean": loss.mean, "sum": loss.sum}[reduction]()
+    return {"none": loss, "mean": loss.mean(), "sum": loss.sum()}[reduction]
 
 
 def _soft_margin(d: Draft) -> dict[str, Spec]:

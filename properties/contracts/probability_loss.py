@@ -8,17 +8,16 @@ from hypothesis import strategies as st
 from ..contract import Contract
 from ..domain import Draft
 from ..twins import Function, Module
-from ..values import Chance, NonNegative, Positive, Real, Shape, Spec
+from ..values import Chance, Positive, Real, Shape, Spec
 from .common import REDUCTIONS
-from .loss import two_shapes
+from .loss import counts, two_shapes
 
 
 def _kl_div(d: Draft) -> dict[str, Spec]:
     d.option("reduction", st.sampled_from(("mean", "sum", "none", "batchmean", "mean", "none", "batchmean")))
     log_target = d.option("log_target", st.booleans())
     x, target = two_shapes(d)
-    kind = Real if log_target else d(st.sampled_from((NonNegative, NonNegative, Real)))
-    return {"x": Real(x), "target": kind(target)}
+    return {"x": Real(x), "target": Real(target) if log_target else counts(d, target)}
 
 
 def _weight(d: Draft, shape: Shape) -> Shape:
@@ -26,6 +25,11 @@ def _weight(d: Draft, shape: Shape) -> Shape:
     kept = d(st.lists(st.sampled_from((True, True, False)), min_size=len(shape), max_size=len(shape)))
     weight = tuple(n if keep else 1 for n, keep in zip(shape, kept, strict=True))
     return weight[d(st.sampled_from((0, 0, *range(len(shape) + 1)))) :]
+
+
+def _target(d: Draft, shape: Shape) -> Spec:
+    """Probabilities, or any numbers, which a loss takes that does not check them."""
+    return Chance(shape) if d(st.booleans()) else Real(shape)
 
 
 def _bce(d: Draft) -> dict[str, Spec]:
@@ -48,10 +52,11 @@ def binary_cross_entropy(
 def _bce_with_logits(d: Draft) -> dict[str, Spec]:
     d.option("reduction", REDUCTIONS)
     shape = d.shape()
-    specs: dict[str, Spec] = {"x": Real(shape), "target": d(st.sampled_from((Real, Chance)))(shape)}
+    specs: dict[str, Spec] = {"x": Real(shape), "target": _target(d, shape)}
     for name in ("weight", "pos_weight"):
         if d(st.booleans()):
-            specs[name] = d(st.sampled_from((Real, Positive)))(_weight(d, shape), grad=False)
+            weight = _weight(d, shape)
+            specs[name] = Positive(weight) if d(st.booleans()) else Real(weight, grad=False)
     return specs
 
 
@@ -60,7 +65,7 @@ def _multi_label(d: Draft) -> dict[str, Spec]:
     x, target = two_shapes(d)
     if not x:  # of rank 0 there are no classes
         x = target or (d.size(),)
-    specs: dict[str, Spec] = {"x": Real(x), "target": d(st.sampled_from((Real, Chance)))(target)}
+    specs: dict[str, Spec] = {"x": Real(x), "target": _target(d, target)}
     if d(st.booleans()):
         specs["weight"] = Real(_weight(d, x))
     return specs
