@@ -11,6 +11,12 @@ from . import _check
 from ._check import Array, Backward, Gradients
 
 
+def rounded(value: float, dtype: np.dtype[Any]) -> Any:
+    """An option as a number of the dtype, infinite where the dtype cannot hold it."""
+    with np.errstate(over="ignore"):
+        return dtype.type(value)
+
+
 def constant(layer: str, name: str, value: Any, dtype: np.dtype[Any]) -> Any:
     """An option as a number of the dtype.
 
@@ -18,8 +24,7 @@ def constant(layer: str, name: str, value: Any, dtype: np.dtype[Any]) -> Any:
     """
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         raise ValueError(f"{layer}: {name} must be a number of 64 bits, got {value!r}")
-    with np.errstate(over="ignore"):
-        number = dtype.type(value)
+    number = rounded(value, dtype)
     if np.isinf(number) and not np.isinf(value):
         raise ValueError(f"{layer}: {name} must be a number that {dtype} can hold, got {value!r}")
     return number

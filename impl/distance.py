@@ -17,6 +17,8 @@ def _norm(d: Array, p: float) -> Array:
     if p == 0:
         return np.asarray((d != 0).sum(axis=-1), d.dtype)
     size = np.abs(d)
+    if d.shape[-1] == 1:  # of one element every norm is its size, and this one does not round
+        return np.asarray(size[..., 0])
     if math.isinf(p):
         return np.asarray(size.max(axis=-1) if p > 0 else size.min(axis=-1))
     if p == 1:

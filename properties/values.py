@@ -157,6 +157,18 @@ class Positive:
 
 
 @dataclass(frozen=True)
+class NonNegative:
+    """Numbers from zero, such as rates."""
+
+    shape: Shape
+    grad: bool = True
+
+    def make(self, brush: Brush) -> Array:
+        """Absolute values of numbers with the drawn edits."""
+        return np.abs(brush.paint(self.shape))
+
+
+@dataclass(frozen=True)
 class Index:
     """Whole numbers from 0 below `below`; some are `instead`, where that is given."""
 
@@ -227,6 +239,23 @@ class Between:
             a.flat[brush.rng.integers(a.size)] = self.low
         # Rounded to float32 they are still below the upper end.
         return np.minimum(a, np.nextafter(np.float32(self.high), np.float32(self.low), dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class Chance(Between):
+    """Numbers from 0 to 1, where a layer refuses all others.
+
+    The ends are among them where edits make numbers large. Without these, and so for finite differences, which step to
+    both sides, they stay clear of the ends.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+    grad: bool = True
+
+    def make(self, brush: Brush) -> Array:
+        """Numbers with the drawn edits around one half, cut off at the ends."""
+        return np.clip(0.5 + brush.paint(self.shape) / 16, self.low, self.high)
 
 
 @dataclass(frozen=True)

@@ -188,5 +188,40 @@ GOOD = {
     "CosineSimilarity": (impl.CosineSimilarity(), {"x1": ones(2, 3), "x2": ones(3)}),
     "PairwiseDistance": (impl.PairwiseDistance(), {"x1": ones(2, 3), "x2": ones(3)}),
     "Pdist": (impl.Pdist(), {"x": ones(3, 2)}),
+    **{
+        name: (getattr(impl, name)(reduction="none"), {"x": ones(2, 3), "target": ones(2, 3)})
+        for name in ("HuberLoss", "KLDivLoss", "L1Loss", "PoissonNLLLoss", "SmoothL1Loss")
+    },
+    **{
+        name: (getattr(impl, name)(reduction="none"), {"x": ones(2, 3), "target": ids(2, 3, fill=1)})
+        for name in ("HingeEmbeddingLoss", "SoftMarginLoss")
+    },
+    **{
+        name: (getattr(impl, name)(reduction="none"), {"x": ones(2, 3), "target": ones(2, 3), "weight": ones(3)})
+        for name in ("BCELoss", "MultiLabelSoftMarginLoss")
+    },
+    "BCEWithLogitsLoss": (
+        impl.BCEWithLogitsLoss("none"),
+        {"x": ones(2, 3), "target": ones(2, 3), "weight": ones(3), "pos_weight": ones(3)},
+    ),
+    "GaussianNLLLoss": (
+        impl.GaussianNLLLoss(reduction="none"),
+        {"x": ones(2, 3), "target": ones(2, 3), "var": ones(2, 3)},
+    ),
+    "MarginRankingLoss": (
+        impl.MarginRankingLoss(reduction="none"),
+        {"input1": ones(2, 3), "input2": ones(2, 3), "target": ids(2, 3, fill=1)},
+    ),
+    "CosineEmbeddingLoss": (
+        impl.CosineEmbeddingLoss(reduction="none"),
+        {"input1": ones(2, 3), "input2": ones(2, 3), "target": ids(2, fill=1)},
+    ),
+    **{
+        name: (
+            getattr(impl, name)(reduction="none"),
+            {"anchor": ones(2, 3), "positive": ones(2, 3), "negative": ones(2, 3)},
+        )
+        for name in ("TripletMarginLoss", "TripletMarginWithDistanceLoss")
+    },
 }
 REAL = [(name, argument) for name, (_, inputs) in GOOD.items() for argument, a in inputs.items() if a.dtype.kind == "f"]

@@ -63,6 +63,9 @@ ONE_RANK = {
     "AffineGrid",
 }
 
+# torch takes this layer's main input from 0 to 1 only.
+CHANCES = {"BCELoss"}
+
 
 @EVERY
 def test_every_option_is_drawn_with_several_values(name):
@@ -96,7 +99,8 @@ def test_values_have_both_signs_zeros_ties_and_extremes(name):
             seen["empty"] += x.size == 0
             seen["batch"] += x.size > 0
     cases = 8 * len(drawn(name))
-    for kind in ("positive", "negative", "+0", "-0", "tie", "tiny", "huge", "distinct"):
+    kinds = {"positive", "negative", "+0", "-0", "tie", "tiny", "huge", "distinct"}
+    for kind in kinds - ({"negative", "-0", "tiny", "huge"} if name in CHANCES else set()):
         assert seen[kind] > cases / 100, f"{kind}: {seen[kind]} of {cases} cases"
     assert seen["empty"] > 0
     assert seen["batch"] > cases / 2
@@ -116,6 +120,8 @@ def test_cotangents_are_never_ones_nor_zeros(name):
 def test_the_first_sub_cases_are_plain_and_the_first_is_whole_numbers(name):
     for situation in drawn(name)[:50]:
         x = situation.case(0).inputs[main_input(name)]
+        if name in CHANCES:
+            x = 16 * (x - 0.5)
         assert ((x == np.round(x)) & (np.abs(x) <= 3)).all()
 
 

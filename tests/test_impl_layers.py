@@ -210,6 +210,22 @@ LAYERS = [
     impl.PairwiseDistance(1, eps=0.0, keepdim=True),
     impl.Pdist(),
     impl.Pdist(3),
+    impl.L1Loss(),
+    impl.SmoothL1Loss("sum", 0.5),
+    impl.HuberLoss(delta=0.5),
+    impl.PoissonNLLLoss(False, True, 0.1, "none"),
+    impl.GaussianNLLLoss(full=True, eps=0.1),
+    impl.KLDivLoss("batchmean", log_target=True),
+    impl.BCELoss("sum"),
+    impl.BCEWithLogitsLoss("none"),
+    impl.MultiLabelSoftMarginLoss(),
+    impl.HingeEmbeddingLoss(0.5, "sum"),
+    impl.SoftMarginLoss("none"),
+    impl.MarginRankingLoss(0.5),
+    impl.CosineEmbeddingLoss(-0.5, "none"),
+    impl.TripletMarginLoss(2.0, 1, 0.0, True, "sum"),
+    impl.TripletMarginWithDistanceLoss(),
+    impl.TripletMarginWithDistanceLoss(distance_function=impl.MSELoss("none"), margin=0.5, swap=True),
 ]
 
 

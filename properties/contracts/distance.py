@@ -8,19 +8,24 @@ from ...oracle.vjp import Case
 from ..contract import Contract
 from ..domain import Draft
 from ..twins import Function, Module
-from ..values import Real, Spec
+from ..values import Real, Shape, Spec
 from .arithmetic import broadcast_pair
 
 INFINITY = float("inf")
 
 
-def _pairwise_distance(d: Draft) -> dict[str, Spec]:
-    x1, x2 = broadcast_pair(d)
+def power(d: Draft, shape: Shape) -> float:
+    """The option p of the distances of vectors along the last axis of this shape."""
     powers: tuple[float, ...] = (2.0, 1.0, 3.0, 1.5, 0.5, 0.0, 2.5)
     # Of no elements there is neither a largest nor a smallest, nor a negative power.
-    if 0 not in np.broadcast_shapes(x1, x2)[-1:]:
+    if 0 not in shape[-1:]:
         powers += (INFINITY, -1.0, INFINITY, -INFINITY, -2.5)
-    d.option("p", st.sampled_from(powers))
+    return d.option("p", st.sampled_from(powers))
+
+
+def _pairwise_distance(d: Draft) -> dict[str, Spec]:
+    x1, x2 = broadcast_pair(d)
+    power(d, np.broadcast_shapes(x1, x2))
     # Without eps equal vectors have a distance of 0, and whole numbers their ties.
     d.option("eps", st.sampled_from((1e-6, 0.0, 0.5, 0.0, np.float64(-1.0))))
     d.option("keepdim", st.booleans())
