@@ -42,7 +42,7 @@ from .batch_norm import (
     InstanceNorm2d,
     InstanceNorm3d,
 )
-from .class_loss import CrossEntropyLoss
+from .class_loss import CrossEntropyLoss, LinearCrossEntropyLoss, NLLLoss
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .distance import CosineSimilarity, PairwiseDistance, Pdist
@@ -54,6 +54,7 @@ from .grid import AffineGrid, GridSample
 from .linear import Bilinear, Identity, Linear
 from .loss import MSELoss
 from .lp_pooling import LPPool1d, LPPool2d, LPPool3d
+from .multi_margin_loss import MultiLabelMarginLoss, MultiMarginLoss
 from .normalization import GroupNorm, LayerNorm, Normalize, RMSNorm
 from .padding import (
     CircularPad1d,
@@ -165,6 +166,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
@@ -176,7 +178,10 @@ __all__ = [
     "MaxUnpool2d",
     "MaxUnpool3d",
     "Mish",
+    "MultiLabelMarginLoss",
+    "MultiMarginLoss",
     "Multiply",
+    "NLLLoss",
     "Normalize",
     "PReLU",
     "Pad",

@@ -188,5 +188,15 @@ GOOD = {
     "CosineSimilarity": (impl.CosineSimilarity(), {"x1": ones(2, 3), "x2": ones(3)}),
     "PairwiseDistance": (impl.PairwiseDistance(), {"x1": ones(2, 3), "x2": ones(3)}),
     "Pdist": (impl.Pdist(), {"x": ones(3, 2)}),
+    "NLLLoss": (impl.NLLLoss(reduction="none"), {"x": ones(2, 3, 2), "target": ids(2, 2), "weight": ones(3)}),
+    "LinearCrossEntropyLoss": (
+        impl.LinearCrossEntropyLoss(2, 3, bias=True, reduction="none"),
+        {"x": ones(4, 2), "target": ids(4), "weight": ones(3), "linear.weight": ones(3, 2), "linear.bias": ones(3)},
+    ),
+    "MultiMarginLoss": (
+        impl.MultiMarginLoss(reduction="none"),
+        {"x": ones(2, 3), "target": ids(2), "weight": ones(3)},
+    ),
+    "MultiLabelMarginLoss": (impl.MultiLabelMarginLoss("none"), {"x": ones(2, 3), "target": ids(2, 3)}),
 }
 REAL = [(name, argument) for name, (_, inputs) in GOOD.items() for argument, a in inputs.items() if a.dtype.kind == "f"]

@@ -206,6 +206,13 @@ LAYERS = [
     impl.PairwiseDistance(1, eps=0.0, keepdim=True),
     impl.Pdist(),
     impl.Pdist(3),
+    impl.NLLLoss(),
+    impl.NLLLoss(2, "none"),
+    impl.LinearCrossEntropyLoss(3, 4),
+    impl.LinearCrossEntropyLoss(3, 4, out_features=(2,), bias=True, ignore_index=3, label_smoothing=0.1),
+    impl.MultiMarginLoss(),
+    impl.MultiMarginLoss(2, 0.5, "sum"),
+    impl.MultiLabelMarginLoss(),
 ]
 
 
