@@ -32,6 +32,7 @@ from .adaptive_pooling import (
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
 )
+from .adaptive_softmax import AdaptiveLogSoftmaxWithLoss
 from .arithmetic import Add, Multiply
 from .average_pooling import AvgPool1d, AvgPool2d, AvgPool3d
 from .batch_norm import (
@@ -45,6 +46,7 @@ from .batch_norm import (
 from .class_loss import CrossEntropyLoss, LinearCrossEntropyLoss, NLLLoss
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from .ctc import CTCLoss, ExactCTCLoss
 from .distance import CosineSimilarity, PairwiseDistance, Pdist
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from .embedding import Embedding, EmbeddingBag
@@ -74,6 +76,7 @@ from .padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from .parametrization import SpectralNorm, WeightNorm
 from .pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from .rectifier import (
     CELU,
@@ -95,7 +98,7 @@ from .response_norm import CrossMapLRN2d, LocalResponseNorm
 from .sequential import Sequential
 from .sgd import SGD
 from .shape import ChannelShuffle, Flatten, PixelShuffle, PixelUnshuffle, Unflatten
-from .softmax import LogSoftmax, Softmax, Softmax2d, Softmin
+from .softmax import GumbelSoftmax, LogSoftmax, Softmax, Softmax2d, Softmin
 from .unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 from .upsampling import Interpolate, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
@@ -109,6 +112,7 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
@@ -122,6 +126,7 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "Bilinear",
+    "CTCLoss",
     "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
@@ -144,6 +149,7 @@ __all__ = [
     "Dropout3d",
     "Embedding",
     "EmbeddingBag",
+    "ExactCTCLoss",
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
@@ -151,6 +157,7 @@ __all__ = [
     "FractionalMaxPool3d",
     "GridSample",
     "GroupNorm",
+    "GumbelSoftmax",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -208,6 +215,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "SpectralNorm",
     "Tanh",
     "Tanhshrink",
     "Threshold",
@@ -216,6 +224,7 @@ __all__ = [
     "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",
+    "WeightNorm",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",

@@ -213,6 +213,17 @@ LAYERS = [
     impl.MultiMarginLoss(),
     impl.MultiMarginLoss(2, 0.5, "sum"),
     impl.MultiLabelMarginLoss(),
+    impl.CTCLoss(),
+    impl.CTCLoss(2, "sum", zero_infinity=True),
+    impl.ExactCTCLoss(1),
+    impl.AdaptiveLogSoftmaxWithLoss(4, 9, [2, 5]),
+    impl.AdaptiveLogSoftmaxWithLoss(4, 9, (2, 5), 2.0, head_bias=True),
+    impl.GumbelSoftmax(),
+    impl.GumbelSoftmax(0.5, hard=True, dim=0),
+    impl.WeightNorm(),
+    impl.WeightNorm(None),
+    impl.SpectralNorm(),
+    impl.SpectralNorm(2, 1e-3, 1, training=False),
 ]
 
 
