@@ -66,9 +66,9 @@ class _Lattice:
         beta = np.full(self.classes.shape, -np.inf, alpha.dtype)
         for t in reversed(range(len(alpha))):
             said = self.said(t)
-            beta = np.where((t < last)[:, None], _step(beta[:, ::-1], jumps)[:, ::-1] + said, beta)
-            beta = np.where((t == last)[:, None] & ends, said, beta)
-            joint = np.where((t == last)[:, None] & ~ends, -np.inf, alpha[t] + beta)
+            beta = np.where((last > t)[:, None], _step(beta[:, ::-1], jumps)[:, ::-1] + said, beta)
+            beta = np.where((last == t)[:, None] & ends, said, beta)
+            joint = np.where((last == t)[:, None] & ~ends, -np.inf, alpha[t] + beta)
             p = np.where(joint == -np.inf, 0, np.exp(joint + losses[:, None] - said))
             found[t] = np.bincount(index, p.ravel(), samples * classes).reshape(samples, classes)
         return found

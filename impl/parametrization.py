@@ -152,6 +152,6 @@ class SpectralNorm:
         if weight.ndim == 1:
             return {}
         rows = weight.shape[self.dim]
-        u, v = (self._unit(rng.standard_normal(n).astype(weight.dtype)) for n in (rows, weight.size // rows))
+        u, v = (self._unit(rng.standard_normal((n,)).astype(weight.dtype)) for n in (rows, weight.size // rows))
         (_, u, v), _ = replace(self, n_power_iterations=15, training=True)(weight, u, v)
         return {"_u": u, "_v": v}

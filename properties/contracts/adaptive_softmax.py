@@ -1,5 +1,7 @@
 """Contract of the softmax over very many classes."""
 
+from itertools import accumulate
+
 import torch
 from hypothesis import strategies as st
 
@@ -10,15 +12,16 @@ from ..values import Index, Real, Spec
 
 
 def _adaptive(d: Draft) -> dict[str, Spec]:
-    features = d.option("in_features", st.sampled_from((4, 3, 8, 2, 1, 0)))
-    classes = d.option("n_classes", st.integers(2, 9))
-    cutoffs = d.option(
-        "cutoffs", st.lists(st.integers(1, classes - 1), min_size=1, max_size=3, unique=True).map(sorted)
-    )
+    features = d.option("in_features", st.sampled_from((8, 4, 6, 8, 3, 2, 1, 0)))
+    # One cluster or more, and samples enough that each has some.
+    clusters = d(st.sampled_from((2, 3, 1, 2, 3)))
+    sizes = [d(st.sampled_from((2, 1, 3))) for _ in range(clusters + 1)]
+    *cutoffs, classes = accumulate(sizes)
+    cutoffs, classes = d.option("cutoffs", st.just(cutoffs)), d.option("n_classes", st.just(classes))
     # A cluster may be left without a feature.
-    div_value = d.option("div_value", st.sampled_from((2.0, 4.0, 1.0, 1.5, 0.5, 2)))
+    div_value = d.option("div_value", st.sampled_from((2.0, 1.5, 4.0, 1.0, 0.5, 2)))
     bias = d.option("head_bias", st.booleans())
-    batch = d.batch()
+    batch = d(st.sampled_from(((6,), (4,), (9,), (), (5,), (1,), (0,), (7,))))
     head = cutoffs[0] + len(cutoffs)
     specs: dict[str, Spec] = {"x": Real((*batch, features)), "target": Index(batch, classes)}
     specs["head.weight"] = Real((head, features))

@@ -16,14 +16,24 @@ from .common import REDUCTIONS
 
 
 def exact_ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):  # type: ignore[no-untyped-def]
-    """torch's own behind a log softmax, where its gradient is right, and what that took from the scores put back."""
+    """torch's own behind a log softmax, where its gradient is right, and what that took from the scores put back.
+
+    The gradients of both are joined to one before a cotangent meets them: infinities would not cancel.
+    """
     rest = (targets, input_lengths, target_lengths, blank, "none")
-    losses = torch.nn.functional.ctc_loss(log_probs.log_softmax(-1), *rest, True).reshape(-1)
-    taken = log_probs.logsumexp(-1).reshape(len(log_probs), -1)
-    spoken = torch.arange(len(log_probs))[:, None] < input_lengths.flatten()
-    losses = losses - torch.where(spoken, taken, 0).sum(0)
-    never = torch.nn.functional.ctc_loss(log_probs.detach(), *rest).reshape(-1) == torch.inf
-    losses = torch.where(never, 0 if zero_infinity else torch.inf, losses)
+    own = log_probs.detach().requires_grad_()
+    with torch.enable_grad():
+        losses = torch.nn.functional.ctc_loss(own.log_softmax(-1), *rest, True).reshape(-1)
+        (slope,) = torch.autograd.grad(losses.sum(), own)
+    shape = (len(own), len(losses), -1)
+    never = torch.nn.functional.ctc_loss(own.detach(), *rest).reshape(-1) == torch.inf
+    spoken = torch.arange(len(own))[:, None] < input_lengths.flatten()
+    posterior = torch.where((spoken & ~never)[:, :, None], (own.softmax(-1) - slope).reshape(shape), 0).detach()
+    taken = torch.where(spoken, own.logsumexp(-1).reshape(shape[:2]), 0).sum(0)
+    values = torch.where(never, 0 if zero_infinity else torch.inf, losses - taken).detach()
+    live = (spoken & ~(never & zero_infinity))[:, :, None]
+    change = torch.where(live, (log_probs - log_probs.detach()).reshape(shape) * posterior, 0)
+    losses = values - change.sum((0, 2))
     if reduction == "mean":
         return (losses / target_lengths.flatten().clamp(min=1)).mean()
     return losses.sum() if reduction == "sum" else losses.reshape(log_probs.shape[1:-1])
@@ -91,4 +101,5 @@ ExactCTCLoss = Contract(
     "ExactCTCLoss",
     Function(exact_ctc_loss, CTCLoss.reference.inputs, CTCLoss.reference.defaults),
     _ctc,
+    finite={"log_probs": "a log softmax spreads NaN and infinities over their frame; CTCLoss takes them as they are"},
 )
