@@ -10,6 +10,7 @@ import numpy as np
 from . import _check
 from ._check import Array, Backward, Gradients
 from ._reduction import reduce, spread
+from .softmax import log_softmax
 
 
 def _log_add(*terms: Array) -> Array:
@@ -102,7 +103,8 @@ class _CTC:
         if (spoken > len(frames)).any():
             raise ValueError(f"{name}: input_lengths must be at most {len(frames)}, got {spoken.max()}")
         counts = self._lengths("target_lengths", target_lengths, frames)
-        lattice = self._lattice(frames, targets, counts)
+        scores, taken = self._normalised(frames)
+        lattice = self._lattice(scores, targets, counts)
 
         last, samples = spoken - 1, np.arange(len(counts))
         states = np.arange(lattice.classes.shape[1])
@@ -110,7 +112,8 @@ class _CTC:
         with np.errstate(divide="ignore", invalid="ignore"):  # log 0 is -∞, and ∞ - ∞ NaN, as in torch
             alpha = lattice.forward()
             blank, label = alpha[last, samples, 2 * counts], alpha[last, samples, 2 * counts - 1]
-            losses = -np.where(counts == 0, blank, _log_add(blank, label))
+            own = -np.where(counts == 0, blank, _log_add(blank, label))
+            losses = own - np.where(np.arange(len(frames))[:, None] < spoken, taken, 0).sum(axis=0)
         # Without frames there is one way to say nothing, and none to say something.
         losses = np.where(spoken == 0, np.where(counts == 0, 0, np.inf), losses).astype(log_probs.dtype)
         share = np.maximum(counts, 1).astype(losses.dtype) if self.reduction == "mean" else np.ones_like(losses)
@@ -121,11 +124,15 @@ class _CTC:
             dy = _check.cotangent(name, dy, y.shape)
             d = spread(dy, self.reduction, losses.shape, len(losses)) / share
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                slope = self._slope(frames, lattice.backward(alpha, last, ends, losses), losses) * d[:, None]
+                slope = self._slope(frames, lattice.backward(alpha, last, ends, own), losses) * d[:, None]
             dead = (np.arange(len(frames))[:, None] > last) | ((losses == np.inf) & self.zero_infinity)
             return {"log_probs": np.where(dead[:, :, None], 0, slope).reshape(log_probs.shape)}
 
         return y, backward
+
+    def _normalised(self, frames: Array) -> tuple[Array, Array]:
+        """What the recursion works on, and what that lacks in each frame of each sample."""
+        return frames, np.zeros(frames.shape[:2], frames.dtype)
 
     def _slope(self, frames: Array, posterior: Array, losses: Array) -> Array:
         """The gradient for a cotangent of one, (T, N, C)."""
@@ -198,8 +205,17 @@ class ExactCTCLoss(_CTC):
 
     Gradient: dlog_probs = -posterior·dy, 0 behind a sample's last frame and where y is ∞, whatever log_probs are.
 
+    What log_probs are off from probabilities that sum to 1 is taken out of each frame before the recursion, as it
+    changes no posterior, and added to the loss: so sums of large numbers cost no digits.
+
     Shapes, errors and source as there.
     """
+
+    def _normalised(self, frames: Array) -> tuple[Array, Array]:
+        top = frames.max(axis=2)
+        scores = np.where((top == -np.inf)[:, :, None], frames, log_softmax(frames, 2))
+        with np.errstate(invalid="ignore"):
+            return scores, np.where(top == -np.inf, 0, top - scores.max(axis=2))
 
     def _slope(self, frames: Array, posterior: Array, losses: Array) -> Array:  # noqa: ARG002
         return -np.where((losses == np.inf)[:, None], 0, posterior)

@@ -82,7 +82,8 @@ def _ctc(d: Draft) -> dict[str, Spec]:
     counts = [d(lengths) for _ in range(samples)]
     spoken = [d(st.integers(min(frames, n), frames)) for n in counts]
     shape = (frames, *batch, classes)
-    specs: dict[str, Spec] = {"log_probs": d(st.sampled_from((LogProbabilities(shape), Real(shape))))}
+    log_probs: Spec = LogProbabilities(shape) if d(st.booleans()) else Real(shape)
+    specs: dict[str, Spec] = {"log_probs": log_probs}
     if d(st.booleans()):
         longest = max(counts) + d(st.sampled_from((0, 1)))
         specs["targets"] = Labels((samples, longest), classes, blank)
