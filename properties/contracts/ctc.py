@@ -21,12 +21,17 @@ def exact_ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, r
     The gradients of both are joined to one before a cotangent meets them: infinities would not cancel.
     """
     rest = (targets, input_lengths, target_lengths, blank, "none")
-    own = log_probs.detach().requires_grad_()
+    own = log_probs.detach()
+    never = torch.nn.functional.ctc_loss(own, *rest).reshape(-1) == torch.inf
+    counts = target_lengths.flatten()
+    used = targets[torch.arange(targets.shape[-1]) < counts[:, None]] if targets.dim() == 2 else targets
+    if ((used < 0) | (used >= own.shape[-1])).any():  # torch's backward would write elsewhere (docs/discrepancies.md)
+        raise IndexError(f"labels {used}")
+    own.requires_grad_()
     with torch.enable_grad():
         losses = torch.nn.functional.ctc_loss(own.log_softmax(-1), *rest, True).reshape(-1)
         (slope,) = torch.autograd.grad(losses.sum(), own)
     shape = (len(own), len(losses), -1)
-    never = torch.nn.functional.ctc_loss(own.detach(), *rest).reshape(-1) == torch.inf
     spoken = torch.arange(len(own))[:, None] < input_lengths.flatten()
     posterior = torch.where((spoken & ~never)[:, :, None], (own.softmax(-1) - slope).reshape(shape), 0).detach()
     taken = torch.where(spoken, own.logsumexp(-1).reshape(shape[:2]), 0).sum(0)
@@ -35,7 +40,7 @@ def exact_ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, r
     change = torch.where(live, (log_probs - log_probs.detach()).reshape(shape) * posterior, 0)
     losses = values - change.sum((0, 2))
     if reduction == "mean":
-        return (losses / target_lengths.flatten().clamp(min=1)).mean()
+        return (losses / counts.clamp(min=1)).mean()
     return losses.sum() if reduction == "sum" else losses.reshape(log_probs.shape[1:-1])
 
 
