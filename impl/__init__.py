@@ -34,6 +34,7 @@ from .adaptive_pooling import (
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
 )
+from .adaptive_softmax import AdaptiveLogSoftmaxWithLoss
 from .arithmetic import Add, Multiply
 from .average_pooling import AvgPool1d, AvgPool2d, AvgPool3d
 from .batch_norm import (
@@ -44,9 +45,10 @@ from .batch_norm import (
     InstanceNorm2d,
     InstanceNorm3d,
 )
-from .class_loss import CrossEntropyLoss
+from .class_loss import CrossEntropyLoss, LinearCrossEntropyLoss, NLLLoss
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from .ctc import CTCLoss, ExactCTCLoss
 from .distance import CosineSimilarity, PairwiseDistance, Pdist
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from .embedding import Embedding, EmbeddingBag
@@ -64,6 +66,7 @@ from .margin_loss import (
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
 )
+from .multi_margin_loss import MultiLabelMarginLoss, MultiMarginLoss
 from .normalization import GroupNorm, LayerNorm, Normalize, RMSNorm
 from .padding import (
     CircularPad1d,
@@ -83,6 +86,7 @@ from .padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from .parametrization import SpectralNorm, WeightNorm
 from .pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from .probability_loss import BCELoss, BCEWithLogitsLoss, KLDivLoss, MultiLabelSoftMarginLoss
 from .rectifier import (
@@ -105,7 +109,7 @@ from .response_norm import CrossMapLRN2d, LocalResponseNorm
 from .sequential import Sequential
 from .sgd import SGD
 from .shape import ChannelShuffle, Flatten, PixelShuffle, PixelUnshuffle, Unflatten
-from .softmax import LogSoftmax, Softmax, Softmax2d, Softmin
+from .softmax import GumbelSoftmax, LogSoftmax, Softmax, Softmax2d, Softmin
 from .unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 from .upsampling import Interpolate, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
@@ -121,6 +125,7 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
@@ -136,6 +141,7 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "Bilinear",
+    "CTCLoss",
     "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
@@ -159,6 +165,7 @@ __all__ = [
     "Dropout3d",
     "Embedding",
     "EmbeddingBag",
+    "ExactCTCLoss",
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
@@ -167,6 +174,7 @@ __all__ = [
     "GaussianNLLLoss",
     "GridSample",
     "GroupNorm",
+    "GumbelSoftmax",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -186,6 +194,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
@@ -198,8 +207,11 @@ __all__ = [
     "MaxUnpool2d",
     "MaxUnpool3d",
     "Mish",
+    "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
     "Multiply",
+    "NLLLoss",
     "Normalize",
     "PReLU",
     "Pad",
@@ -229,6 +241,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "SpectralNorm",
     "Tanh",
     "Tanhshrink",
     "Threshold",
@@ -239,6 +252,7 @@ __all__ = [
     "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",
+    "WeightNorm",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",

@@ -138,3 +138,58 @@ class LogSoftmax:
             return {"x": log_softmax_backward(dy, y, axis)}
 
         return y, backward
+
+
+@dataclass(frozen=True)
+class GumbelSoftmax:
+    """y = softmax((logits + gumbels)/tau) along `dim`: a sample of a class that has a gradient.
+
+    `hard` puts a 1 for the largest (the first of equal ones) and 0 elsewhere, up to rounding, and passes the gradient
+    straight through to the soft sample.
+
+    Shapes: logits any, gumbels, noise of the Gumbel distribution, not differentiated, the same, and y. Draw them with
+    `noise`.
+
+    Gradient: dlogits = s·(dy - Σ dy·s)/tau, s the soft sample, the sum along `dim`.
+
+    Raises IndexError where `dim` is not an axis of logits, or with `hard` an empty one; ValueError or TypeError for
+    noise that does not fit.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.gumbel_softmax.html; Jang et al.,
+    Categorical Reparameterization with Gumbel-Softmax, 2016.
+    """
+
+    tau: float = 1
+    hard: bool = False
+    dim: int = -1
+
+    def __post_init__(self) -> None:
+        _check.number("GumbelSoftmax", "tau", self.tau)
+
+    def __call__(self, logits: Array, gumbels: Array) -> tuple[Array, Backward]:
+        """y and its backward pass."""
+        name = "GumbelSoftmax"
+        logits, gumbels = _check.real(name, logits=logits, gumbels=gumbels)
+        _check.shape(name, "gumbels", gumbels, logits.shape)
+        axis = _check.axis(name, "dim", self.dim, logits.ndim)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            soft = softmax((logits + gumbels) / logits.dtype.type(self.tau), axis)
+        y = soft
+        if self.hard:
+            rows = np.atleast_1d(soft)
+            if not rows.shape[axis]:
+                raise IndexError(f"{name}: dim must not be an empty axis where hard=True, got shape {logits.shape}")
+            one = np.zeros_like(rows)
+            np.put_along_axis(one, rows.argmax(axis=axis, keepdims=True), 1, axis)
+            y = np.asarray(one.reshape(soft.shape) - soft + soft)
+
+        def backward(dy: Array) -> Gradients:
+            dy = _check.cotangent(name, dy, y.shape)
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                return {"logits": np.asarray(softmax_backward(dy, soft, axis) / logits.dtype.type(self.tau))}
+
+        return y, backward
+
+    def noise(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: type = np.float64) -> dict[str, Array]:
+        """Noise for logits of this shape."""
+        return {"gumbels": np.asarray(rng.gumbel(size=shape), dtype)}

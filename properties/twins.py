@@ -71,7 +71,8 @@ class Module:
     def _theirs(self) -> Mapping[str, str]:
         """What torch calls each argument of the module's forward, by our names."""
         names = list(inspect.signature(self.cls.forward).parameters)[1:]
-        return {"x" if name == "input" else name: name for name in names}
+        bare = {name.rstrip("_"): name for name in names}  # AdaptiveLogSoftmaxWithLoss has input_ and target_
+        return {"x" if name == "input" else name: theirs for name, theirs in bare.items()}
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -223,5 +223,31 @@ GOOD = {
         )
         for name in ("TripletMarginLoss", "TripletMarginWithDistanceLoss")
     },
+    "NLLLoss": (impl.NLLLoss(reduction="none"), {"x": ones(2, 3, 2), "target": ids(2, 2), "weight": ones(3)}),
+    "LinearCrossEntropyLoss": (
+        impl.LinearCrossEntropyLoss(2, 3, bias=True, reduction="none"),
+        {"x": ones(4, 2), "target": ids(4), "weight": ones(3), "linear.weight": ones(3, 2), "linear.bias": ones(3)},
+    ),
+    "MultiMarginLoss": (
+        impl.MultiMarginLoss(reduction="none"),
+        {"x": ones(2, 3), "target": ids(2), "weight": ones(3)},
+    ),
+    "MultiLabelMarginLoss": (impl.MultiLabelMarginLoss("none"), {"x": ones(2, 3), "target": ids(2, 3)}),
+    **{
+        name: (
+            getattr(impl, name)(reduction="none"),
+            {"log_probs": -ones(4, 2, 3), "targets": ids(2, 2, fill=1)}
+            | {"input_lengths": ids(2, fill=4), "target_lengths": ids(2, fill=1)},
+        )
+        for name in ("CTCLoss", "ExactCTCLoss")
+    },
+    "AdaptiveLogSoftmaxWithLoss": (
+        impl.AdaptiveLogSoftmaxWithLoss(4, 5, [2], head_bias=True),
+        {"x": ones(2, 4), "target": ids(2, fill=3), "head.weight": ones(3, 4), "head.bias": ones(3)}
+        | {"tail.0.0.weight": ones(1, 4), "tail.0.1.weight": ones(3, 1)},
+    ),
+    "GumbelSoftmax": (impl.GumbelSoftmax(), {"logits": ones(2, 3), "gumbels": ones(2, 3)}),
+    "WeightNorm": (impl.WeightNorm(), {"weight_g": ones(2, 1), "weight_v": ones(2, 3)}),
+    "SpectralNorm": (impl.SpectralNorm(training=False), {"weight": ones(2, 3), "_u": ones(2), "_v": ones(3)}),
 }
 REAL = [(name, argument) for name, (_, inputs) in GOOD.items() for argument, a in inputs.items() if a.dtype.kind == "f"]
