@@ -90,6 +90,8 @@ from .rectifier import (
     Softshrink,
     Threshold,
 )
+from .recurrent import GRU, LSTM, RNN
+from .recurrent_cell import GRUCell, LSTMCell, RNNCell
 from .response_norm import CrossMapLRN2d, LocalResponseNorm
 from .sequential import Sequential
 from .sgd import SGD
@@ -103,6 +105,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "SGD",
     "AdaptiveAvgPool1d",
@@ -148,6 +153,7 @@ __all__ = [
     "Fold",
     "FractionalMaxPool2d",
     "FractionalMaxPool3d",
+    "GRUCell",
     "GridSample",
     "GroupNorm",
     "Hardshrink",
@@ -162,6 +168,7 @@ __all__ = [
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -185,6 +192,7 @@ __all__ = [
     "PixelShuffle",
     "PixelUnshuffle",
     "RMSNorm",
+    "RNNCell",
     "RReLU",
     "ReLU",
     "ReLU6",
