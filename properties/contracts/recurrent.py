@@ -38,12 +38,15 @@ def recurrent(layer, x, hx=None, h_0=None, c_0=None, lengths=None, mask=None, tr
             if state.shape != (ways * whole.num_layers, len(lengths), size):
                 raise ValueError(f"a state of shape {tuple(state.shape)}")
 
-    def run(module, x, states, weights):  # type: ignore[no-untyped-def]
-        if lengths is not None:
-            x = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, first, enforce_sorted=False)
-        hx = None if not states else tuple(states) if layer == "LSTM" else states[0]
-        y, after = torch.func.functional_call(module, weights, (x, hx), strict=True)
-        if lengths is not None:
+    def run(
+        module: torch.nn.Module, x: torch.Tensor, states: list[torch.Tensor], weights: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, ...]:
+        state = None if not states else tuple(states) if layer == "LSTM" else states[0]
+        if lengths is None:
+            y, after = torch.func.functional_call(module, weights, (x, state), strict=True)
+        else:
+            packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, first, enforce_sorted=False)
+            y, after = torch.func.functional_call(module, weights, (packed, state), strict=True)
             y, _ = torch.nn.utils.rnn.pad_packed_sequence(y, first)
         return y, *(after if layer == "LSTM" else (after,))
 
