@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -31,7 +32,7 @@ Shape = tuple[int, ...]
 Answer = tuple[tuple[Array, ...], Callable[..., Gradients]]
 
 
-class _Recurrent:
+class _Recurrent(ABC):
     """What all of them share; a class says which options it has, which step it is, and what its states are called."""
 
     input_size: int
@@ -57,8 +58,9 @@ class _Recurrent:
             raise ValueError(f"{name}: dropout must be a probability, from 0 to 1, got {self.dropout}")
 
     @property
+    @abstractmethod
     def _step(self) -> Step:
-        raise NotImplementedError
+        """What it does at each step."""
 
     @property
     def _projected(self) -> int:
@@ -146,7 +148,6 @@ class _Recurrent:
         steps, batch, _ = sequences.shape
         if not steps:
             raise ValueError(f"{name}: x must have at least one step, got shape {x.shape}")
-        known = lengths is not None
         lengths = self._checked_lengths(x, lengths, batch, steps)
         mask = self._checked_mask(x, mask)
         weights = check_weights(name, x, self._shapes, given)
@@ -156,7 +157,7 @@ class _Recurrent:
             shape = (count, width) if x.ndim == 2 else (count, batch, width)
             before.append(states_inward(check_state(name, x, state, a, shape)))
 
-        longest = int(lengths.max()) if known else steps
+        longest = int(lengths.max()) if batch else steps
         order, places, sizes = places_of(lengths, longest)
         kept = [None] * (self.num_layers - 1) if mask is None else [inward(part)[places] for part in mask]
         starts = [[state[number, order] for state in before] for number in range(count)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -26,7 +27,7 @@ from ._recurrence import (
 
 
 @dataclass(frozen=True)
-class _Cell:
+class _Cell(ABC):
     """What all of them share; a class says which step it is, and has a call with its states by name."""
 
     input_size: int
@@ -41,8 +42,9 @@ class _Cell:
         _check.integer(name, "hidden_size", self.hidden_size, least=0)
 
     @property
+    @abstractmethod
     def _step(self) -> Step:
-        raise NotImplementedError
+        """What it does at each step."""
 
     @property
     def _shapes(self) -> dict[str, tuple[int, ...]]:
@@ -61,7 +63,11 @@ class _Cell:
         own = check_weights(name, x, self._shapes, given)
         shape = (*x.shape[:-1], self.hidden_size)
         before = [check_state(name, x, n, a, shape) for n, a in states.items()]
-        # One axis or two, there is a batch from here on, and back.
+
+        def unbatched(a: Array) -> Array:
+            """What belongs to x, in as many axes as x has."""
+            return a if x.ndim == 2 else a[0]
+
         batch, inner = np.atleast_2d(x), [np.atleast_2d(state) for state in before]
         _, after, back = unroll(self._step, batch, [len(batch)], inner, own)
 
@@ -71,10 +77,10 @@ class _Cell:
                 for output, dy in zip(outputs, cotangents, strict=True)
             ]
             dx, dbefore, grads = back(np.zeros_like(dafter[0]), dafter)
-            dstates = {n: d.reshape(shape) for (n, a), d in zip(states.items(), dbefore, strict=True) if a is not None}
-            return {"x": dx.reshape(x.shape), **dstates, **grads}
+            dstates = {n: unbatched(d) for (n, a), d in zip(states.items(), dbefore, strict=True) if a is not None}
+            return {"x": unbatched(dx), **dstates, **grads}
 
-        return [state.reshape(shape) for state in after], backward
+        return [unbatched(state) for state in after], backward
 
     def init(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
         """Fresh parameters, uniform in ±1/√hidden_size as torch draws them."""
