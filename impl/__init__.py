@@ -105,6 +105,8 @@ from .rectifier import (
     Softshrink,
     Threshold,
 )
+from .recurrent import GRU, LSTM, RNN
+from .recurrent_cell import GRUCell, LSTMCell, RNNCell
 from .response_norm import CrossMapLRN2d, LocalResponseNorm
 from .sequential import Sequential
 from .sgd import SGD
@@ -118,6 +120,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "SGD",
     "Adam",
@@ -172,6 +177,7 @@ __all__ = [
     "FractionalMaxPool2d",
     "FractionalMaxPool3d",
     "GaussianNLLLoss",
+    "GRUCell",
     "GridSample",
     "GroupNorm",
     "GumbelSoftmax",
@@ -191,6 +197,7 @@ __all__ = [
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -221,6 +228,7 @@ __all__ = [
     "PixelUnshuffle",
     "PoissonNLLLoss",
     "RMSNorm",
+    "RNNCell",
     "RReLU",
     "ReLU",
     "ReLU6",

@@ -38,11 +38,11 @@ def shape(layer: str, name: str, array: Array, expected: tuple[int, ...]) -> Non
         raise ValueError(f"{layer}: {name} must have shape {expected}, got {array.shape}")
 
 
-def cotangent(layer: str, dy: Any, expected: tuple[int, ...]) -> Array:
+def cotangent(layer: str, dy: Any, expected: tuple[int, ...], name: str = "dy") -> Array:
     """The cotangent as an array, refused unless it is floating point, in the shape of the output it belongs to."""
-    (array,) = real(layer, dy=dy)
+    (array,) = real(layer, **{name: dy})
     if array.shape != expected:
-        raise ValueError(f"{layer}: dy must have the output's shape {expected}, got {array.shape}")
+        raise ValueError(f"{layer}: {name} must have the output's shape {expected}, got {array.shape}")
     return array
 
 

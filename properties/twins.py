@@ -169,6 +169,26 @@ class Function:
         return f"{name}({', '.join([*given, *([call_arguments(config)] if config else [])])})"
 
 
+@dataclass(frozen=True)
+class Formula(Function):
+    """A formula that takes inputs, parameters and options by name: any of them may be missing, parameters be many.
+
+    `fixed` is what it takes beside them, for a formula that several layers share.
+    """
+
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    def bind(self, config: Mapping[str, Any]) -> TensorFunction:
+        """The function itself, with everything but the tensors."""
+        return lambda **tensors: self.function(**self.fixed, **tensors, **config)
+
+    def code(self, config: Mapping[str, Any], names: tuple[str, ...]) -> str:
+        """A plain call."""
+        tensors = ", ".join(f"{name}={name}" for name in names)
+        options = call_arguments({**self.fixed, **config})
+        return f"{self.function.__name__}({tensors}, {options})"
+
+
 def call_arguments(config: Mapping[str, Any]) -> str:
     """A configuration as the arguments of a call."""
     return ", ".join(f"{name}={value!r}" for name, value in config.items())

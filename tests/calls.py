@@ -30,6 +30,12 @@ def ids(*shape, fill=0):
     return np.full(shape, fill)
 
 
+def cell(gates, suffix=""):
+    """The parameters of a recurrent cell from 3 numbers to 2."""
+    shapes = {"weight_ih": (3,), "weight_hh": (2,), "bias_ih": (), "bias_hh": ()}
+    return {name + suffix: ones(2 * gates, *columns) for name, columns in shapes.items()}
+
+
 # A good call of each layer.
 GOOD = {
     "AdaptiveAvgPool1d": (impl.AdaptiveAvgPool1d(2), {"x": ones(1, 2, 4)}),
@@ -141,6 +147,15 @@ GOOD = {
     "EmbeddingBag": (
         impl.EmbeddingBag(3, 2, mode="sum"),
         {"x": ids(4), "offsets": ids(2), "weight": ones(3, 2), "per_sample_weights": ones(4)},
+    ),
+    "RNNCell": (impl.RNNCell(3, 2), {"x": ones(4, 3), "hx": ones(4, 2), **cell(1)}),
+    "GRUCell": (impl.GRUCell(3, 2), {"x": ones(4, 3), "hx": ones(4, 2), **cell(3)}),
+    "LSTMCell": (impl.LSTMCell(3, 2), {"x": ones(4, 3), "h_0": ones(4, 2), "c_0": ones(4, 2), **cell(4)}),
+    "RNN": (impl.RNN(3, 2), {"x": ones(5, 4, 3), "hx": ones(1, 4, 2), **cell(1, "_l0")}),
+    "GRU": (impl.GRU(3, 2), {"x": ones(5, 4, 3), "hx": ones(1, 4, 2), **cell(3, "_l0")}),
+    "LSTM": (
+        impl.LSTM(3, 2),
+        {"x": ones(5, 4, 3), "h_0": ones(1, 4, 2), "c_0": ones(1, 4, 2), **cell(4, "_l0")},
     ),
     "CELU": (impl.CELU(), {"x": ones(2, 3)}),
     "ELU": (impl.ELU(), {"x": ones(2, 3)}),

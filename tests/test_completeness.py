@@ -20,10 +20,9 @@ NOT_LAYERS = {
     "SyncBatchNorm": "batch normalisation over several processes; in one it is BatchNorm",
     "LinearCrossEntropyOptions": "options of LinearCrossEntropyLoss, no module",
 }
-NOT_YET = "not built yet: losses, recurrence and attention come after the feed-forward layers"
+NOT_YET = "not built yet: losses and attention come after the feed-forward layers"
 LATER = dict.fromkeys(
     (
-        *("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"),
         *("MultiheadAttention", "TransformerEncoderLayer", "TransformerDecoderLayer"),
         *("TransformerEncoder", "TransformerDecoder", "Transformer"),
     ),

@@ -244,6 +244,13 @@ LAYERS = [
     impl.WeightNorm(None),
     impl.SpectralNorm(),
     impl.SpectralNorm(2, 1e-3, 1, training=False),
+    impl.RNNCell(3, 2, False, "relu"),
+    impl.GRUCell(3, 2),
+    impl.LSTMCell(3, 2, bias=False),
+    impl.RNN(3, 2),
+    impl.RNN(3, 2, 2, "relu", False, True, 0.5, True, training=False),
+    impl.GRU(3, 2, 2, False, True, 0.5, True),
+    impl.LSTM(3, 2, 2, True, False, 0.1, True, 1),
 ]
 
 

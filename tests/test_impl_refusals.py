@@ -215,6 +215,11 @@ def test_cotangent_of_another_shape_is_refused(layer, change):
     with pytest.raises(ValueError, match=r"\bdy\b") as caught:
         backward(change(first), *others)
     assert_ours(caught.value, layer)
+    cotangents = [np.ones_like(part) for part in (y if isinstance(y, tuple) else (y,))]
+    for number, dy in enumerate(cotangents):
+        with pytest.raises(ValueError, match=r"\bd(y|h_\w|c_\w)\b") as caught:
+            backward(*cotangents[:number], change(dy), *cotangents[number + 1 :])
+        assert_ours(caught.value, layer)
 
 
 @pytest.mark.filterwarnings("ignore")  # what torch and NumPy think of the damaged input
