@@ -33,6 +33,7 @@ from .adaptive_pooling import (
     AdaptiveMaxPool3d,
 )
 from .arithmetic import Add, Multiply
+from .attention import ScaledDotProductAttention
 from .average_pooling import AvgPool1d, AvgPool2d, AvgPool3d
 from .batch_norm import (
     BatchNorm1d,
@@ -194,6 +195,7 @@ __all__ = [
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "ScaledDotProductAttention",
     "Sequential",
     "SiLU",
     "Sigmoid",
