@@ -55,6 +55,7 @@ from .grid import AffineGrid, GridSample
 from .linear import Bilinear, Identity, Linear
 from .loss import MSELoss
 from .lp_pooling import LPPool1d, LPPool2d, LPPool3d
+from .multihead_attention import MultiheadAttention
 from .normalization import GroupNorm, LayerNorm, Normalize, RMSNorm
 from .padding import (
     CircularPad1d,
@@ -177,6 +178,7 @@ __all__ = [
     "MaxUnpool2d",
     "MaxUnpool3d",
     "Mish",
+    "MultiheadAttention",
     "Multiply",
     "Normalize",
     "PReLU",
