@@ -97,6 +97,8 @@ from .sequential import Sequential
 from .sgd import SGD
 from .shape import ChannelShuffle, Flatten, PixelShuffle, PixelUnshuffle, Unflatten
 from .softmax import LogSoftmax, Softmax, Softmax2d, Softmin
+from .transformer import Transformer, TransformerDecoder, TransformerEncoder
+from .transformer_layer import TransformerDecoderLayer, TransformerEncoderLayer
 from .unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 from .upsampling import Interpolate, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
@@ -210,6 +212,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "Unflatten",
     "Unfold",
     "Upsample",

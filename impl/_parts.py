@@ -15,12 +15,13 @@ Block = Callable[[Array], tuple[Array, Back]]
 
 
 @contextmanager
-def part(layer: str, name: str) -> Iterator[None]:
-    """Errors of a part are errors of the whole layer, which says where."""
+def part(layer: str, prefix: str) -> Iterator[None]:
+    """Errors of a part become errors of the whole layer: what the part calls "weight" is "linear1.weight" there."""
     try:
         yield
     except (TypeError, ValueError, IndexError) as error:
-        raise type(error)(f"{layer}: {name}: {error}") from error
+        head, _, rest = str(error).partition(": ")
+        raise type(error)(f"{layer}: {prefix}{rest if head.isidentifier() else error}") from error
 
 
 def add(grads: Gradients, new: Mapping[str, Array]) -> None:
@@ -47,7 +48,7 @@ class Parts:
         Those of its own parameters are added to `grads`.
         """
         share = self._shares[name]
-        with part(self._layer, name):
+        with part(self._layer, f"{name}."):
             y, back = self._parts[name](*inputs, **optional, **share)
 
         def backward(dy: Array, grads: Gradients) -> Gradients:

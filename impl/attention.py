@@ -16,14 +16,22 @@ from .dropout import Dropout
 from .softmax import softmax, softmax_backward
 
 
-def additive(name: str, layer: str, mask: Array, like: Array, *, hidden: bool) -> Array:
-    """A mask as numbers to add to scores: -∞ where a truth value is `hidden`, else 0; numbers as they are."""
+def check_mask(layer: str, name: str, mask: Array, like: Array) -> Array:
+    """The mask as an array, refused unless it holds truth values, or numbers of the dtype of what it is for."""
     mask = np.asarray(mask)
     if mask.dtype == np.bool_:
-        return np.where(mask == hidden, like.dtype.type(-np.inf), like.dtype.type(0))
+        return mask
     if not np.issubdtype(mask.dtype, np.inexact):
         raise TypeError(f"{layer}: {name} must hold truth values or floating-point numbers, got dtype {mask.dtype}")
     return _check.real(layer, query=like, **{name: mask})[1]
+
+
+def additive(layer: str, name: str, mask: Array, like: Array, *, hidden: bool) -> Array:
+    """A mask as numbers to add to scores: -∞ where a truth value is `hidden`, else 0; numbers as they are."""
+    mask = check_mask(layer, name, mask, like)
+    if mask.dtype != np.bool_:
+        return mask
+    return np.where(mask == hidden, like.dtype.type(-np.inf), like.dtype.type(0))
 
 
 def causal(queries: int, keys: int, dtype: np.dtype[np.floating]) -> Array:
@@ -112,7 +120,7 @@ class ScaledDotProductAttention:
 
     def __post_init__(self) -> None:
         name = "ScaledDotProductAttention"
-        with part(name, "dropout_p"):
+        with part(name, "dropout_"):
             Dropout(self.dropout_p)
         if self.scale is not None:
             _check.number(name, "scale", self.scale)
@@ -148,7 +156,7 @@ class ScaledDotProductAttention:
         mask = self._mask(query, attn_mask, shape)
 
         def dropout(weights: Array) -> tuple[Array, Backward]:
-            with part(name, "dropout_mask"):
+            with part(name, "dropout_"):
                 return Dropout(self.dropout_p)(weights, dropout_mask)
 
         scale = 1 / math.sqrt(max(features, 1)) if self.scale is None else self.scale
@@ -163,14 +171,9 @@ class ScaledDotProductAttention:
 
         return y, backward
 
-    def noise(
-        self,
-        rng: np.random.Generator,
-        shape: tuple[int, ...],
-        dtype: type = np.float64,
-    ) -> dict[str, Array]:
+    def noise(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Array]:
         """A mask for scores of this shape: True, with probability 1 - dropout_p, where a weight is kept."""
-        return {"dropout_mask": Dropout(self.dropout_p).noise(rng, shape, dtype)["mask"]}
+        return {"dropout_mask": Dropout(self.dropout_p).noise(rng, shape)["mask"]}
 
     def _served(self, query: Array, word: str, array: Array) -> Array:
         """Key or value with as many heads as query has."""
@@ -193,7 +196,7 @@ class ScaledDotProductAttention:
             return causal(*shape[-2:], query.dtype)
         if attn_mask is None:
             return None
-        mask = additive("attn_mask", name, attn_mask, query, hidden=False)
+        mask = additive(name, "attn_mask", attn_mask, query, hidden=False)
         try:
             fits = np.broadcast_shapes(mask.shape, shape) == shape
         except ValueError:

@@ -75,7 +75,7 @@ class MultiheadAttention:
         for word, size in (("kdim", self.kdim), ("vdim", self.vdim)):
             if size is not None:
                 _check.integer(name, word, size, least=0)
-        with part(name, "dropout"):
+        with part(name, "dropout: "):
             Dropout(self.dropout)
 
     @property
@@ -119,7 +119,7 @@ class MultiheadAttention:
         mask, mask_backward = self._mask(query, key_padding_mask, attn_mask, (*q.shape[:-1], places))
 
         def dropout(weights: Array) -> tuple[Array, Backward]:
-            with part(name, "dropout_mask"):
+            with part(name, "dropout_"):
                 return Dropout(self.dropout, training=self.training)(weights, dropout_mask)
 
         scale = math.sqrt(heads / self.embed_dim)
@@ -145,11 +145,11 @@ class MultiheadAttention:
 
         return ((y, weights) if self.need_weights else y), backward
 
-    def noise(self, rng: np.random.Generator, query: Shape, key: Shape, dtype: type = np.float64) -> dict[str, Array]:
+    def noise(self, rng: np.random.Generator, query: Shape, key: Shape) -> dict[str, Array]:
         """A mask for a query and a key of these shapes: True, with probability 1 - dropout, where a weight is kept."""
-        *lead, _ = self._cut(np.empty(query)).shape
+        heads = self._cut(np.empty(query)).shape[:-1]
         places = self._cut(np.empty((*key[:-1], self.embed_dim))).shape[-2] + self._added
-        return {"dropout_mask": Dropout(self.dropout).noise(rng, (*lead, places), dtype)["mask"]}
+        return {"dropout_mask": Dropout(self.dropout).noise(rng, (*heads, places))["mask"]}
 
     @property
     def _added(self) -> int:
@@ -253,7 +253,7 @@ class MultiheadAttention:
         blocks = math.prod(lead)
         given: dict[str, tuple[Array, Array]] = {}
         if attn_mask is not None:
-            mask = additive("attn_mask", name, attn_mask, query, hidden=True)
+            mask = additive(name, "attn_mask", attn_mask, query, hidden=True)
             if mask.shape not in ((queries, keys), (blocks, queries, keys)):
                 expected = f"{(queries, keys)} or {(blocks, queries, keys)}"
                 raise ValueError(f"{name}: attn_mask must have shape {expected}, got {mask.shape}")
@@ -261,11 +261,13 @@ class MultiheadAttention:
         elif self.is_causal:
             raise ValueError(f"{name}: attn_mask is missing; is_causal=True only says of it that it is causal")
         if key_padding_mask is not None:
-            mask = additive("key_padding_mask", name, key_padding_mask, query, hidden=True)
+            mask = additive(name, "key_padding_mask", key_padding_mask, query, hidden=True)
             _check.shape(name, "key_padding_mask", mask, (*lead[:-1], keys))
             given["key_padding_mask"] = mask, mask[..., None, None, :]
         told = self.is_causal and key_padding_mask is None and not self.need_weights
         views = [causal(queries, keys, query.dtype)] if told else [view for _, view in given.values()]
+        masks = {"attn_mask": attn_mask, "key_padding_mask": key_padding_mask}
+        numbers = [word for word, mask in masks.items() if np.asarray(mask).dtype != np.bool_]
         total = None
         with np.errstate(invalid="ignore"):  # ∞ - ∞ is NaN, as in torch
             for view in views:
@@ -277,6 +279,7 @@ class MultiheadAttention:
             return {
                 word: np.zeros_like(mask) if told else unbroadcast(dscores, view.shape).reshape(mask.shape)
                 for word, (mask, view) in given.items()
+                if word in numbers
             }
 
         return total, backward

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 REDUCTIONS = st.sampled_from(("mean", "sum", "none", "mean", "none"))
 
 # How likely something is dropped out. At 0 and 1 nothing is left to chance.
-CHANCES = st.sampled_from((0.0, 0.5, 0.0, 0.25, 0.0, 0.5, 1.0))
+CHANCES = st.sampled_from((0.0, 0.5, 0.1, 0.0, 0.5, 0.0, 1.0))
 
 # How long a sequence is; seldom empty.
 PLACES = st.sampled_from((2, 3, 4, 1, 5, 3, 2, 4, 3, 0))

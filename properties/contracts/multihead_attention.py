@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from hypothesis import strategies as st
 
@@ -22,13 +24,16 @@ def mask(d: Draft, name: str, shape: Shape, share: float = 0.3) -> dict[str, Spe
     return {name: Mask(shape, share) if kind == "truth" else Added(shape, kind == "hiding")}
 
 
-def dropped(d: Draft, shapes: dict[str, Shape]) -> dict[str, Spec]:
-    """The option and, in training, masks of these names and shapes; also where they are not looked at."""
-    p = d.option("dropout", CHANCES)
-    training = d.option("training", st.sampled_from((True, True, False)))
-    if not training or not (p or d(st.sampled_from((False, True)))):
+def kept(d: Draft, p: float, shapes: Mapping[str, Shape]) -> dict[str, Spec]:
+    """Masks of these names and shapes, for something that is dropped with chance p; also where there is none."""
+    if not (p or d(st.sampled_from((False, True)))):
         return {}
     return {name: Mask(shape, 1 - p if 0 < p < 1 else 0.5) for name, shape in shapes.items()}
+
+
+def dropped(d: Draft, p: float, shapes: Mapping[str, Shape]) -> dict[str, Spec]:
+    """The mode, and in training such masks."""
+    return kept(d, p, shapes) if d.option("training", st.sampled_from((True, True, False))) else {}
 
 
 def _attention(d: Draft) -> dict[str, Spec]:
@@ -57,7 +62,7 @@ def _attention(d: Draft) -> dict[str, Spec]:
     # torch hides the added keys where it replaces the mask (docs/discrepancies).
     replaced = not weights and "key_padding_mask" not in specs
     d.option("is_causal", st.booleans() if "attn_mask" in specs and not (replaced and added) else st.just(False))
-    specs |= dropped(d, {"dropout_mask": (*batch, heads, queries, keys + added)})
+    specs |= dropped(d, d.option("dropout", CHANCES), {"dropout_mask": (*batch, heads, queries, keys + added)})
     if sizes == [e, e]:
         specs["in_proj_weight"] = Real((3 * e, e))
     else:
