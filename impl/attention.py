@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,8 @@ def check_mask(layer: str, name: str, mask: Array, like: Array) -> Array:
         return mask
     if not np.issubdtype(mask.dtype, np.inexact):
         raise TypeError(f"{layer}: {name} must hold truth values or floating-point numbers, got dtype {mask.dtype}")
-    return _check.real(layer, query=like, **{name: mask})[1]
+    _check.real(layer, query=like, **{name: mask})
+    return mask
 
 
 def additive(layer: str, name: str, mask: Array, like: Array, *, hidden: bool) -> Array:
@@ -34,7 +36,7 @@ def additive(layer: str, name: str, mask: Array, like: Array, *, hidden: bool) -
     return np.where(mask == hidden, like.dtype.type(-np.inf), like.dtype.type(0))
 
 
-def causal(queries: int, keys: int, dtype: np.dtype[np.floating]) -> Array:
+def causal(queries: int, keys: int, dtype: np.dtype[Any]) -> Array:
     """The mask to add that hides from each query the keys behind it, the first query beside the first key."""
     return np.triu(np.full((queries, keys), -np.inf, dtype), 1)
 
@@ -145,10 +147,10 @@ class ScaledDotProductAttention:
             raise ValueError(f"{name}: key must have query's {features} features, got shape {key.shape}")
         if value.shape[-2] != keys:
             raise ValueError(f"{name}: value must have key's {keys} places, got shape {value.shape}")
-        wide = [self._served(query, word, array) for word, array in (("key", key), ("value", value))]
+        wide_key, wide_value = self._served(query, "key", key), self._served(query, "value", value)
         try:
-            batch = np.broadcast_shapes(query.shape[:-2], wide[0].shape[:-2])
-            np.broadcast_shapes(batch, wide[1].shape[:-2])
+            batch = np.broadcast_shapes(query.shape[:-2], wide_key.shape[:-2])
+            np.broadcast_shapes(batch, wide_value.shape[:-2])
         except ValueError:
             shapes = f"query {query.shape}, key {key.shape} and value {value.shape}"
             raise ValueError(f"{name}: the batch axes of {shapes} do not broadcast") from None
@@ -160,7 +162,7 @@ class ScaledDotProductAttention:
                 return Dropout(self.dropout_p)(weights, dropout_mask)
 
         scale = 1 / math.sqrt(max(features, 1)) if self.scale is None else self.scale
-        y, _, attend_backward = attend(query, *wide, mask, scale, dropout, safe=True)
+        y, _, attend_backward = attend(query, wide_key, wide_value, mask, scale, dropout, safe=True)
 
         def backward(dy: Array) -> Gradients:
             dquery, dkey, dvalue, dscores = attend_backward(_check.cotangent(name, dy, y.shape))
@@ -193,7 +195,7 @@ class ScaledDotProductAttention:
         if self.is_causal:
             if attn_mask is not None:
                 raise ValueError(f"{name}: attn_mask must not be given with is_causal=True")
-            return causal(*shape[-2:], query.dtype)
+            return causal(shape[-2], shape[-1], query.dtype)
         if attn_mask is None:
             return None
         mask = additive(name, "attn_mask", attn_mask, query, hidden=False)

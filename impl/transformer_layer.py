@@ -139,8 +139,9 @@ class _TransformerLayer:
         """The attentions and then the projections, one block behind the other."""
         last = len(attentions) + 1
         names = ("linear1", "activation", "dropout", "linear2", f"dropout{last}")
+        blocks: list[Block] = [*attentions, partial(parts.chain, names)]
         backs = []
-        for number, block in enumerate([*attentions, partial(parts.chain, names)], 1):
+        for number, block in enumerate(blocks, 1):
             x, back = _residual(parts, f"norm{number}", self.norm_first, block, x)
             backs.append(back)
 

@@ -71,7 +71,8 @@ class Module:
         named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
         options = {p.name: p.default for p in named if p.name not in (*NOT_OPTIONS, *self.buffers, *self.settled)}
         forward = inspect.signature(self.cls.forward).parameters
-        options |= {name: forward[name].default for name in self.switches} | self.instead
+        options |= {name: forward[name].default for name in self.switches}
+        options |= self.instead
         return {**options, "training": True} if self.modes else options
 
     @cached_property
@@ -127,7 +128,10 @@ class Module:
         def call(**tensors: torch.Tensor) -> Any:
             for name in (name for name in tensors if name not in self.inputs):
                 path, _, leaf = name.rpartition(".")
-                owner = module.get_submodule(path)
+                try:
+                    owner = module.get_submodule(path)
+                except AttributeError as error:
+                    raise ValueError(f"{name}: {error}") from None
                 owner._parameters.pop(leaf, None)
                 owner._buffers.pop(leaf, None)
                 owner.__dict__[leaf] = tensors[name]
@@ -269,7 +273,7 @@ class Noisy:
 
         def call(**tensors: torch.Tensor) -> Any:
             masks = [tensors.pop(name) for name in noise if name in tensors]
-            return with_noise(lambda: function(**tensors), *masks)
+            return with_noise(lambda: function(**tensors), *masks)  # type: ignore[no-untyped-call]
 
         return call
 

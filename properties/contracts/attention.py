@@ -20,7 +20,7 @@ def attention(query, key, value, *mask, **options):  # type: ignore[no-untyped-d
     y = function(query, key, value, *mask, **options)
     if not (query.shape[-2] and key.shape[-2]):
         heads = -3 if options.get("enable_gqa") else -2
-        batch = torch.broadcast_shapes(query.shape[:heads], key.shape[:heads], value.shape[:heads])
+        batch = torch.broadcast_shapes(*(t.shape[:heads] for t in (query, key, value)))  # type: ignore[no-untyped-call]
         nothing = query[..., :0].sum() + key[..., :0].sum() + value[..., :0].sum()
         return nothing.expand(*batch, *query.shape[heads:-1], value.shape[-1]).clone()
     if not value.shape[-1]:

@@ -54,17 +54,24 @@ WHOLE = Module(
 )
 
 
-def _stack(d: Draft, word: str, twin: Module, fixed: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+class Options(dict[str, Any]):
+    """The options of a layer, which stand for it, as a value that can be counted."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(repr(self))
+
+
+def _stack(d: Draft, word: str, twin: Module, shared: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options of the layers of a stack, and those that the stack itself takes."""
-    inner = Draft(d, twin.defaults, fixed)
-    options = layer_options(inner)
+    inner = Draft(d, twin.defaults, shared)
+    layer_options(inner)
+    own = d.option(word, st.just(Options(inner.config)))
+    options = {**twin.defaults, **own}
     e = options["d_model"]
-    norm = d.option(
-        "norm",
-        st.sampled_from((None, {"normalized_shape": e}, {"normalized_shape": (e,), "eps": 0.1, "bias": False})),
-    )
+    norms = (None, Options(normalized_shape=e), Options(normalized_shape=(e,), eps=0.1, bias=False))
+    norm = d.option("norm", st.sampled_from(norms))
     count = d.option("num_layers", st.sampled_from((1, 2, 1, 3)))
-    return options, {word: d.option(word, st.just(inner.config)), "num_layers": count, "norm": norm}
+    return options, {word: own, "num_layers": count, "norm": norm}
 
 
 def _learned(options: Mapping[str, Any], stack: Mapping[str, Any], attentions: tuple[str, ...]) -> dict[str, Spec]:
@@ -121,11 +128,10 @@ def _custom(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options of the layers of encoder or decoder, and of the stack: Transformer's own, or now and then others."""
     own = Draft(d, twin.defaults, {})
-    if d(st.sampled_from((False, False, True))):
-        shared = {key: options[key] for key in ("d_model", "batch_first", "nhead")}
-        options, stack = _stack(own, word, layer, shared)
-        d.option(name, st.just(own.config))
-        return options, stack
+    _stack(own, word, layer, {key: options[key] for key in ("d_model", "batch_first", "nhead")})
+    custom = d.option(name, st.sampled_from((None, None, Options(own.config))))
+    if custom is not None:
+        return {**layer.defaults, **custom[word]}, {"norm": None, **custom}
     count = d.option(f"num_{name.removeprefix('custom_')}_layers", st.sampled_from((1, 2)))
     return options, {"num_layers": count, "norm": {"bias": options["bias"]}}
 
