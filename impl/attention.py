@@ -19,13 +19,13 @@ from .softmax import softmax, softmax_backward
 
 def check_mask(layer: str, name: str, mask: Array, like: Array) -> Array:
     """The mask as an array, refused unless it holds truth values, or numbers of the dtype of what it is for."""
-    mask = np.asarray(mask)
-    if mask.dtype == np.bool_:
-        return mask
-    if not np.issubdtype(mask.dtype, np.inexact):
-        raise TypeError(f"{layer}: {name} must hold truth values or floating-point numbers, got dtype {mask.dtype}")
-    _check.real(layer, query=like, **{name: mask})
-    return mask
+    array: Array = np.asarray(mask)
+    if array.dtype == np.bool_:
+        return array
+    if not np.issubdtype(array.dtype, np.inexact):
+        raise TypeError(f"{layer}: {name} must hold truth values or floating-point numbers, got dtype {array.dtype}")
+    _check.real(layer, query=like, **{name: array})
+    return array
 
 
 def additive(layer: str, name: str, mask: Array, like: Array, *, hidden: bool) -> Array:
@@ -33,7 +33,7 @@ def additive(layer: str, name: str, mask: Array, like: Array, *, hidden: bool) -
     mask = check_mask(layer, name, mask, like)
     if mask.dtype != np.bool_:
         return mask
-    return np.where(mask == hidden, like.dtype.type(-np.inf), like.dtype.type(0))
+    return np.asarray(np.where(mask == hidden, -np.inf, 0), like.dtype)
 
 
 def causal(queries: int, keys: int, dtype: np.dtype[Any]) -> Array:

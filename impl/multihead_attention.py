@@ -126,7 +126,7 @@ class MultiheadAttention:
         attended, weights, attend_backward = attend(q, k, v, mask, scale, dropout, safe=not self.need_weights)
         out = Linear(self.embed_dim, self.embed_dim, self.bias)
         y, out_backward = out(self._join(attended), params["out_proj.weight"], params.get("out_proj.bias"))
-        if self.average_attn_weights:
+        if self.need_weights and self.average_attn_weights:
             weights = weights.mean(axis=-3)
 
         def backward(dy: Array, *rest: Array) -> Gradients:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -89,6 +89,9 @@ class _TransformerLayer:
     bias: bool = True
     training: bool = field(default=True, kw_only=True)
 
+    # The attentions by name, and the option that says whether each is causal.
+    _attentions: ClassVar[dict[str, str]]
+
     def __post_init__(self) -> None:
         name = type(self).__name__
         if isinstance(self.activation, str):
@@ -97,11 +100,6 @@ class _TransformerLayer:
             raise TypeError(f"{name}: activation must be 'relu', 'gelu' or a layer, got {self.activation!r}")
         with part(name, ""):
             self._made()
-
-    @property
-    def _causal(self) -> dict[str, bool]:
-        """The attentions by name, and whether each is said to be causal."""
-        raise NotImplementedError
 
     def _made(self) -> dict[str, Layer]:
         """The parts by torch's names."""
@@ -114,14 +112,16 @@ class _TransformerLayer:
             need_weights=False,
             training=self.training,
         )
-        parts: dict[str, Layer] = {name: replace(attention, is_causal=causal) for name, causal in self._causal.items()}
+        parts: dict[str, Layer] = {
+            name: replace(attention, is_causal=getattr(self, option)) for name, option in self._attentions.items()
+        }
         parts |= {
             "linear1": Linear(self.d_model, self.dim_feedforward, self.bias),
             "activation": ACTIVATIONS[self.activation] if isinstance(self.activation, str) else self.activation,
             "linear2": Linear(self.dim_feedforward, self.d_model, self.bias),
             "dropout": Dropout(self.dropout, self.training),
         }
-        for number in range(1, len(self._causal) + 2):
+        for number in range(1, len(self._attentions) + 2):
             parts[f"norm{number}"] = LayerNorm(self.d_model, self.layer_norm_eps, bias=self.bias)
             parts[f"dropout{number}"] = Dropout(self.dropout, self.training)
         return parts
@@ -179,9 +179,7 @@ class TransformerEncoderLayer(_TransformerLayer):
 
     is_causal: bool = field(default=False, kw_only=True)
 
-    @property
-    def _causal(self) -> dict[str, bool]:
-        return {"self_attn": self.is_causal}
+    _attentions = {"self_attn": "is_causal"}  # noqa: RUF012
 
     def __call__(
         self, src: Array, src_mask: Array | None = None, src_key_padding_mask: Array | None = None, **params: Array
@@ -228,9 +226,7 @@ class TransformerDecoderLayer(_TransformerLayer):
     tgt_is_causal: bool = field(default=False, kw_only=True)
     memory_is_causal: bool = field(default=False, kw_only=True)
 
-    @property
-    def _causal(self) -> dict[str, bool]:
-        return {"self_attn": self.tgt_is_causal, "multihead_attn": self.memory_is_causal}
+    _attentions = {"self_attn": "tgt_is_causal", "multihead_attn": "memory_is_causal"}  # noqa: RUF012
 
     def __call__(
         self,

@@ -65,6 +65,49 @@ def test_added_keys_are_seen_whatever_is_said_of_the_mask(bias, zero):
     np.testing.assert_allclose(*answers, rtol=1e-14)
 
 
+def test_attention_is_torchs_with_a_mask_of_numbers_and_the_noise_that_torch_drew():
+    rng = RNG(0)
+    layer = impl.ScaledDotProductAttention(0.4)
+    arrays = [rng.standard_normal(shape) for shape in ((2, 3, 4), (2, 5, 4), (2, 5, 6), (3, 5))]
+    tensors = [torch.from_numpy(a).requires_grad_() for a in arrays]
+    with Noticed() as noticed:
+        y = torch.nn.functional.scaled_dot_product_attention(*tensors, dropout_p=0.4)
+    (mask,) = noticed.masks
+    assert layer.noise(rng, (2, 3, 5))["dropout_mask"].shape == mask.shape
+    ours, backward = layer(*arrays, mask)
+    np.testing.assert_allclose(ours, y.detach().numpy(), rtol=1e-12)
+    dy = rng.standard_normal(ours.shape)
+    grads = torch.autograd.grad(y, tensors, torch.from_numpy(dy))
+    for found, grad in zip(backward(dy).values(), grads, strict=True):
+        np.testing.assert_allclose(found, grad.numpy(), rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.parametrize("average", [True, False])
+def test_every_gradient_of_attention_with_everything_added_is_torchs(average):
+    rng = RNG(0)
+    layer = impl.MultiheadAttention(4, 2, 0.0, True, True, True, 3, 5, average_attn_weights=average)
+    module = torch.nn.MultiheadAttention(4, 2, 0.0, True, True, True, 3, 5).double()
+    shapes = {
+        "query": (3, 2, 4),
+        "key": (6, 2, 3),
+        "value": (6, 2, 5),
+        "key_padding_mask": (2, 6),
+        "attn_mask": (4, 3, 6),
+    }
+    shapes |= {name: tuple(t.shape) for name, t in module.state_dict().items()}
+    arrays = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+    tensors = {name: torch.from_numpy(a).requires_grad_() for name, a in arrays.items()}
+    inputs = {name: tensors[name] for name in list(tensors)[:5]}
+    state = {name: t for name, t in tensors.items() if name not in inputs}
+    theirs = torch.func.functional_call(module, state, (), {**inputs, "average_attn_weights": average})
+    ours, backward = layer(**arrays)
+    cotangents = [rng.standard_normal(y.shape) for y in ours]
+    grads = torch.autograd.grad(theirs, list(tensors.values()), [torch.from_numpy(d) for d in cotangents])
+    found = backward(*cotangents)
+    for name, grad in zip(tensors, grads, strict=True):
+        np.testing.assert_allclose(found[name], grad.numpy(), rtol=1e-9, atol=1e-12, err_msg=name)
+
+
 def test_a_mask_that_is_not_looked_at_has_gradient_zero():
     layer = impl.MultiheadAttention(1, 1, bias=False, is_causal=True, need_weights=False)
     params = {"in_proj_weight": ones(3, 1), "out_proj.weight": ones(1, 1)}
@@ -99,7 +142,7 @@ def noisy(name, batch):
         options = {"num_encoder_layers": 1, "num_decoder_layers": 2, "dim_feedforward": 3, "dropout": 0.5}
         return impl.Transformer(4, 2, **options), torch.nn.Transformer(4, 2, **options), [x, other]
     shapes = [x, other] if "Decoder" in name else [x]
-    options = {"dim_feedforward": 3, "dropout": 0.5, "activation": "gelu"}
+    options = {"dim_feedforward": 3, "dropout": 0.5, "activation": "gelu", "norm_first": "Layer" in name}
     kind = name.removesuffix("Layer") + "Layer"
     ours, theirs = getattr(impl, kind)(4, 2, **options), getattr(torch.nn, kind)(4, 2, **options)
     if kind == name:
