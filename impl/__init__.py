@@ -36,6 +36,7 @@ from .adaptive_pooling import (
 )
 from .adaptive_softmax import AdaptiveLogSoftmaxWithLoss
 from .arithmetic import Add, Multiply
+from .attention import ScaledDotProductAttention
 from .average_pooling import AvgPool1d, AvgPool2d, AvgPool3d
 from .batch_norm import (
     BatchNorm1d,
@@ -67,6 +68,7 @@ from .margin_loss import (
     TripletMarginWithDistanceLoss,
 )
 from .multi_margin_loss import MultiLabelMarginLoss, MultiMarginLoss
+from .multihead_attention import MultiheadAttention
 from .normalization import GroupNorm, LayerNorm, Normalize, RMSNorm
 from .padding import (
     CircularPad1d,
@@ -112,6 +114,8 @@ from .sequential import Sequential
 from .sgd import SGD
 from .shape import ChannelShuffle, Flatten, PixelShuffle, PixelUnshuffle, Unflatten
 from .softmax import GumbelSoftmax, LogSoftmax, Softmax, Softmax2d, Softmin
+from .transformer import Transformer, TransformerDecoder, TransformerEncoder
+from .transformer_layer import TransformerDecoderLayer, TransformerEncoderLayer
 from .unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 from .upsampling import Interpolate, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
@@ -176,8 +180,8 @@ __all__ = [
     "Fold",
     "FractionalMaxPool2d",
     "FractionalMaxPool3d",
-    "GaussianNLLLoss",
     "GRUCell",
+    "GaussianNLLLoss",
     "GridSample",
     "GroupNorm",
     "GumbelSoftmax",
@@ -217,6 +221,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "Multiply",
     "NLLLoss",
     "Normalize",
@@ -238,6 +243,7 @@ __all__ = [
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "ScaledDotProductAttention",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -253,6 +259,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",

@@ -24,7 +24,7 @@ Entropies = tuple[Array, Any, Callable[[Array], Gradients]]
 def _check_options(layer: str, reduction: str, ignore_index: int | None, label_smoothing: float = 0.0) -> None:
     _check.choice(layer, "reduction", reduction, _check.REDUCTIONS)
     if ignore_index is not None:
-        _check.whole(layer, "ignore_index", ignore_index)
+        _check.integer(layer, "ignore_index", ignore_index)
     _check.number(layer, "label_smoothing", label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{layer}: label_smoothing must be in [0, 1], got {label_smoothing}")

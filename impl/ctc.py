@@ -85,7 +85,7 @@ class _CTC:
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        _check.whole(name, "blank", self.blank, least=0)
+        _check.integer(name, "blank", self.blank, least=0)
         _check.choice(name, "reduction", self.reduction, _check.REDUCTIONS)
 
     def __call__(

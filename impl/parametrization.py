@@ -34,7 +34,7 @@ class WeightNorm:
 
     def __post_init__(self) -> None:
         if self.dim is not None:
-            _check.whole("WeightNorm", "dim", self.dim)
+            _check.integer("WeightNorm", "dim", self.dim)
 
     def __call__(self, weight_g: Array, weight_v: Array) -> tuple[Array, Backward]:
         """w and its backward pass."""

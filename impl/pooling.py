@@ -30,7 +30,7 @@ def largest(x: Array, axes: Sequence[Axis], kernel: Sizes, first: Sequence[Array
     weight = 1
     for axis in reversed(range(-len(axes), 0)):
         windows, steps = axes[axis]
-        default = np.add.outer(first[axis] * weight, default).astype(kind)
+        default = np.add.outer(first[axis] * weight, default)
         shape = list(x.shape)
         shape[axis] = windows
         best, best_place = np.full(shape, -np.inf, x.dtype), np.empty(shape, kind)
@@ -44,8 +44,8 @@ def largest(x: Array, axes: Sequence[Axis], kernel: Sizes, first: Sequence[Array
             inner = places[source] if places.ndim else places
             np.maximum(seen, cells, out=seen)
             np.maximum(place, wins.view(np.uint8) * (inner + kind(step.place * weight)), out=place)
-            if not isinstance(step.windows, slice):  # then what was read is a copy
-                best[goal], best_place[goal] = seen, place
+            # Where the cells are no slice, what was read is a copy.
+            best[goal], best_place[goal] = seen, place
         x, places = best, best_place
         weight *= kernel[axis]
     return x, places
@@ -91,7 +91,7 @@ def max_pool(
         nothing = np.full(shape_of_y, -np.inf, batch.dtype)
         return nothing, lambda: np.full(shape_of_y, -1), lambda dy: np.zeros(batch.shape, dy.dtype)
     # The first place of each window that holds a cell of x.
-    first = [np.empty(o, np.int64) for o in out]
+    first = [np.empty_like(start) for start in starts]
     for axis, place in zip(axes, first, strict=True):
         for step in reversed(axis.steps):
             place[step.windows] = step.place

@@ -49,7 +49,7 @@ class _Recurrent(ABC):
     def __post_init__(self) -> None:
         name = type(self).__name__
         for option in ("input_size", "hidden_size", "num_layers"):
-            _check.whole(name, option, getattr(self, option), least=1)
+            _check.integer(name, option, getattr(self, option), least=1)
         for option in ("bias", "batch_first", "bidirectional"):
             if not isinstance(getattr(self, option), bool):
                 raise TypeError(f"{name}: {option} must be True or False, got {getattr(self, option)!r}")
@@ -87,7 +87,7 @@ class _Recurrent(ABC):
             shapes |= {name + suffix: shape for suffix in suffixes for name, shape in cell.items()}
         return shapes
 
-    def init(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
         """Fresh parameters, uniform in ±1/√hidden_size as torch draws them."""
         return fresh_weights(rng, self._shapes, self.hidden_size, dtype)
 
@@ -369,7 +369,7 @@ class LSTM(_Recurrent):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if _check.whole("LSTM", "proj_size", self.proj_size, least=0) >= self.hidden_size:
+        if _check.integer("LSTM", "proj_size", self.proj_size, least=0) >= self.hidden_size:
             raise ValueError(f"LSTM: proj_size must be below hidden_size={self.hidden_size}, got {self.proj_size}")
 
     @property

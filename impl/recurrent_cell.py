@@ -82,7 +82,7 @@ class _Cell(ABC):
 
         return [unbatched(state) for state in after], backward
 
-    def init(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
         """Fresh parameters, uniform in ±1/√hidden_size as torch draws them."""
         return fresh_weights(rng, self._shapes, self.hidden_size, dtype)
 

@@ -10,7 +10,6 @@ Three styles are told apart by what the layer is, once it is built with a config
 from __future__ import annotations
 
 import inspect
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import numpy as np
 
 from ..oracle.vjp import Array, Backward, Outputs
 from .contract import Contract
+from .literals import script_name
 from .twins import call_arguments
 
 Parameters = Mapping[str, tuple[str, str]]
@@ -294,11 +294,6 @@ class Object(Adapted):
         lines.append(f"y = layer.forward({', '.join(arguments)})")
         kept = {n: f"layer.{self._gradient(n)}" for n in attributes}
         return lines, f"layer.backward({cotangents})", self._places(arguments, arguments) | kept
-
-
-def script_name(name: str) -> str:
-    """A name as Python's, for scripts: "0.weight" becomes p0_weight."""
-    return name if name.isidentifier() else "p" + re.sub(r"\W", "_", name)
 
 
 def gradients_by_name(answer: Any, names: Sequence[str], own: Sequence[str]) -> dict[str, Any]:

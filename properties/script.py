@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from ..oracle.vjp import Array, Case
-from .adapt import Adapted, Layer, script_name
+from .adapt import Adapted, Layer
 from .contract import Contract
-from .literals import array_source
+from .literals import array_source, script_name
 from .twins import call_arguments
 
 DECIDE = [

@@ -295,6 +295,20 @@ class Mask:
 
 
 @dataclass(frozen=True)
+class Added:
+    """Real numbers to be added to the scores of attention; where `hiding` about a quarter are -∞."""
+
+    shape: Shape
+    hiding: bool
+    grad: bool = True
+
+    def make(self, brush: Brush) -> Array:
+        """Numbers with the drawn edits, and then -∞."""
+        a = brush.paint(self.shape)
+        return np.where(brush.rng.random(self.shape) < 1 / 4, -np.inf, a) if self.hiding else a
+
+
+@dataclass(frozen=True)
 class Given:
     """Whole numbers that were drawn already, such as sizes and offsets."""
 

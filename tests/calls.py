@@ -20,6 +20,7 @@ from gradjury.impl import (
     Softmax,
     Tanh,
 )
+from gradjury.properties.contracts.transformer_layer import parameters
 
 
 def ones(*shape):
@@ -35,6 +36,17 @@ def cell(gates, suffix=""):
     shapes = {"weight_ih": (3,), "weight_hh": (2,), "bias_ih": (), "bias_hh": ()}
     return {name + suffix: ones(2 * gates, *columns) for name, columns in shapes.items()}
 
+
+def learned(e, hidden, attentions, prefix=""):
+    """The parameters of a layer of a transformer."""
+    return {
+        f"{prefix}{name}": ones(*spec.shape)
+        for name, spec in parameters({"d_model": e, "dim_feedforward": hidden}, attentions).items()
+    }
+
+
+SELF, BOTH = ("self_attn",), ("self_attn", "multihead_attn")
+NORM = {"norm.weight": ones(4), "norm.bias": ones(4)}
 
 # A good call of each layer.
 GOOD = {
@@ -156,6 +168,40 @@ GOOD = {
     "LSTM": (
         impl.LSTM(3, 2),
         {"x": ones(5, 4, 3), "h_0": ones(1, 4, 2), "c_0": ones(1, 4, 2), **cell(4, "_l0")},
+    ),
+    "ScaledDotProductAttention": (
+        impl.ScaledDotProductAttention(),
+        {"query": ones(2, 3, 4), "key": ones(2, 5, 4), "value": ones(2, 5, 6), "attn_mask": ones(3, 5) > 0},
+    ),
+    "MultiheadAttention": (
+        impl.MultiheadAttention(4, 2, add_bias_kv=True, kdim=3, need_weights=False),
+        {"query": ones(3, 2, 4), "key": ones(5, 2, 3), "value": ones(5, 2, 4)}
+        | {"key_padding_mask": ones(2, 5) < 0, "attn_mask": ones(3, 5) < 0}
+        | {"q_proj_weight": ones(4, 4), "k_proj_weight": ones(4, 3), "v_proj_weight": ones(4, 4)}
+        | {"in_proj_bias": ones(12), "bias_k": ones(1, 1, 4), "bias_v": ones(1, 1, 4)}
+        | {"out_proj.weight": ones(4, 4), "out_proj.bias": ones(4)},
+    ),
+    "TransformerEncoderLayer": (
+        impl.TransformerEncoderLayer(4, 2, 3, 0.0),
+        {"src": ones(3, 2, 4), "src_mask": ones(3, 3) < 0, **learned(4, 3, SELF)},
+    ),
+    "TransformerDecoderLayer": (
+        impl.TransformerDecoderLayer(4, 2, 3, 0.0),
+        {"tgt": ones(3, 2, 4), "memory": ones(5, 2, 4), "memory_mask": ones(3, 5) < 0, **learned(4, 3, BOTH)},
+    ),
+    "TransformerEncoder": (
+        impl.TransformerEncoder(impl.TransformerEncoderLayer(4, 2, 3), 1, impl.LayerNorm(4), training=False),
+        {"src": ones(3, 2, 4), "mask": ones(3, 3) < 0, **learned(4, 3, SELF, "layers.0."), **NORM},
+    ),
+    "TransformerDecoder": (
+        impl.TransformerDecoder(impl.TransformerDecoderLayer(4, 2, 3), 1, impl.LayerNorm(4), training=False),
+        {"tgt": ones(3, 2, 4), "memory": ones(5, 2, 4), **learned(4, 3, BOTH, "layers.0."), **NORM},
+    ),
+    "Transformer": (
+        impl.Transformer(4, 2, 1, 1, 3, training=False),
+        {"src": ones(5, 2, 4), "tgt": ones(3, 2, 4), **learned(4, 3, SELF, "encoder.layers.0.")}
+        | {f"encoder.{name}": a for name, a in NORM.items()}
+        | {**learned(4, 3, BOTH, "decoder.layers.0."), **{f"decoder.{name}": a for name, a in NORM.items()}},
     ),
     "CELU": (impl.CELU(), {"x": ones(2, 3)}),
     "ELU": (impl.ELU(), {"x": ones(2, 3)}),

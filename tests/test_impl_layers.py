@@ -251,6 +251,17 @@ LAYERS = [
     impl.RNN(3, 2, 2, "relu", False, True, 0.5, True, training=False),
     impl.GRU(3, 2, 2, False, True, 0.5, True),
     impl.LSTM(3, 2, 2, True, False, 0.1, True, 1),
+    impl.ScaledDotProductAttention(),
+    impl.ScaledDotProductAttention(0.5, is_causal=True, scale=0.5, enable_gqa=True),
+    impl.MultiheadAttention(4, 2),
+    impl.MultiheadAttention(4, 2, 0.1, False, True, True, 3, 5, True, need_weights=False, training=False),
+    impl.TransformerEncoderLayer(4, 2),
+    impl.TransformerEncoderLayer(4, 2, 3, 0.5, Tanh(), 0.1, True, True, False, is_causal=True, training=False),
+    impl.TransformerDecoderLayer(4, 2, activation="gelu", tgt_is_causal=True, memory_is_causal=True),
+    impl.TransformerEncoder({"d_model": 4, "nhead": 2}, 2, {"normalized_shape": 4}),
+    impl.TransformerDecoder(impl.TransformerDecoderLayer(4, 2), 2, tgt_is_causal=True, training=False),
+    impl.Transformer(4, 2, 1, 1, 3, src_is_causal=True),
+    impl.Transformer(4, 2, custom_encoder={"encoder_layer": {"d_model": 4, "nhead": 2}, "num_layers": 1}),
 ]
 
 

@@ -98,7 +98,7 @@ def test_options_and_defaults_are_torchs(name):
 def test_layer_is_its_cell_at_each_step(kind):
     rng = np.random.default_rng(0)
     layer, cell = getattr(impl, kind)(3, 2), getattr(impl, kind + "Cell")(3, 2)
-    params = cell.init(rng)
+    params = cell.initial_parameters(rng)
     x = rng.standard_normal((4, 5, 3))
     (y, *after), _ = layer(x, **{name + "_l0": a for name, a in params.items()})
     states = {}
@@ -113,7 +113,7 @@ def test_layer_is_its_cell_at_each_step(kind):
 def test_sequences_of_a_batch_do_not_see_each_other_nor_what_is_behind_their_end(kind):
     rng = np.random.default_rng(0)
     layer = getattr(impl, kind)(3, 2, 2, bidirectional=True)
-    params = layer.init(rng)
+    params = layer.initial_parameters(rng)
     x = rng.standard_normal((6, 5, 3))
     for n, length in enumerate(LENGTHS):
         x[length:, n] = np.nan
@@ -170,7 +170,7 @@ def test_noise_keeps_the_share_it_is_asked_for_and_plays_no_part_in_eval(name):
     mask = layer.noise(rng, (50, 20, 3), np.float32)["mask"]
     assert (mask.shape, mask.dtype) == ((2, 50, 20, 8), np.bool_)
     assert abs(mask.mean() - 0.8) < 0.02
-    params, x = layer.init(rng), rng.standard_normal((50, 20, 3))
+    params, x = layer.initial_parameters(rng), rng.standard_normal((50, 20, 3))
     quiet = getattr(impl, name)(3, 4, 3, dropout=0.2, bidirectional=True, training=False)
     plain, _ = quiet(x, **params)
     np.testing.assert_array_equal(quiet(x, mask=mask, **params)[0][0], plain[0])
@@ -181,7 +181,7 @@ def test_noise_keeps_the_share_it_is_asked_for_and_plays_no_part_in_eval(name):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_fresh_parameters_have_torchs_names_shapes_and_bounds(name, dtype):
     options = {} if "Cell" in name else {"num_layers": 2, "bidirectional": True}
-    params = getattr(impl, name)(3, 25, **options).init(np.random.default_rng(0), dtype)
+    params = getattr(impl, name)(3, 25, **options).initial_parameters(np.random.default_rng(0), dtype)
     theirs = getattr(torch.nn, name)(3, 25, **options).state_dict()
     assert {n: a.shape for n, a in params.items()} == {n: tuple(t.shape) for n, t in theirs.items()}
     assert all(a.dtype == dtype for a in params.values())
@@ -189,7 +189,7 @@ def test_fresh_parameters_have_torchs_names_shapes_and_bounds(name, dtype):
     assert 0.19 < largest <= 0.2
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert impl.GRUCell(3, 0).init(np.random.default_rng(0))["bias_hh"].shape == (0,)
+        assert impl.GRUCell(3, 0).initial_parameters(np.random.default_rng(0))["bias_hh"].shape == (0,)
 
 
 def bad(name, **changed):
@@ -202,7 +202,7 @@ def bad(name, **changed):
 def masked(**changed):
     arguments = {"x": ones(5, 4, 2), "mask": ones(1, 5, 4, 2) > 0, **changed}
     layer = impl.GRU(2, 2, 2, dropout=0.5)
-    return lambda: layer(**arguments, **layer.init(np.random.default_rng(0)))
+    return lambda: layer(**arguments, **layer.initial_parameters(np.random.default_rng(0)))
 
 
 BAD = [
@@ -264,4 +264,4 @@ def test_bad_call_is_refused_by_name(call, error, words):
 def test_no_mask_is_needed_where_nothing_is_drawn(form):
     for options in ({"dropout": 0.5}, {"num_layers": 2, "dropout": 0.5, "training": False}):
         layer = impl.LSTM(3, 2, **options)
-        assert layer(ones(*form), **layer.init(np.random.default_rng(0)))[0][0].shape == (*form[:-1], 2)
+        assert layer(ones(*form), **layer.initial_parameters(np.random.default_rng(0)))[0][0].shape == (*form[:-1], 2)

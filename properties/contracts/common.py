@@ -7,6 +7,12 @@ from hypothesis import strategies as st
 # A loss' reductions. The default has most to go wrong; without one the cotangent is an array, with zeros of both signs.
 REDUCTIONS = st.sampled_from(("mean", "sum", "none", "mean", "none"))
 
+# How likely something is dropped out. At 0 and 1 nothing is left to chance.
+CHANCES = st.sampled_from((0.0, 0.5, 0.1, 0.0, 0.5, 0.0, 1.0))
+
+# How long a sequence is; seldom empty.
+PLACES = st.sampled_from((2, 3, 4, 1, 5, 3, 2, 4, 3, 0))
+
 
 def number_or_each(least: int, most: int, rank: int) -> st.SearchStrategy[int | tuple[int, ...]]:
     """One number for all spatial axes, or one each."""

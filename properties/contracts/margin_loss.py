@@ -22,7 +22,7 @@ MARGINS = (1.0, 0.0, 0.5, 2, np.float64(0.3), -0.5)
 def _labels(d: Draft, shape: Shape) -> Spec:
     """-1, 1 and 0, which is neither; without a gradient.
 
-    Integers, for a budget moves floating-point numbers, and a label that was moved is none.
+    Integers, for what rounding may do is found by moving floating-point numbers, and a label that was moved is none.
     """
     return Index(shape, 2, -1, dtype=d(st.sampled_from(("int64", "int64", "int32"))))
 

@@ -25,10 +25,9 @@ from ...oracle.finite import (
 )
 from ...oracle.kinks import classify
 from ...oracle.vjp import Array, Case, differentiable_outputs
-from ..adapt import script_name
 from ..contract import Contract
 from ..domain import Situation
-from ..literals import array_source
+from ..literals import array_source, script_name
 from ..script import against_torch, decide
 from ..values import EDITS
 from .law import Bench, Broken, Law, allowance, answered
