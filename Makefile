@@ -1,14 +1,14 @@
 # Each target works on a bare machine with Python 3.11 or later and pip: it makes its own virtual environment.
 PYTHON ?= python3
 VENV := .venv
-# How many examples a law `make check` draws.
-EXAMPLES ?= 100
+# Options of `make check`.
+CHECK ?=
 BIN := $(VENV)/bin
 
 .PHONY: check test lint clean
 
 check: $(VENV)/installed
-	$(BIN)/gradjury check --examples $(EXAMPLES)
+	$(BIN)/gradjury check $(CHECK)
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto
