@@ -218,4 +218,5 @@ class ExactCTCLoss(_CTC):
             return scores, np.where(top == -np.inf, 0, top - scores.max(axis=2))
 
     def _slope(self, frames: Array, posterior: Array, losses: Array) -> Array:  # noqa: ARG002
-        return -np.where((losses == np.inf)[:, None], 0, posterior)
+        # Sums of large numbers, even so, cost digits; what they cost is the same for all classes of a frame.
+        return -np.where((losses == np.inf)[:, None], 0, posterior / posterior.sum(axis=2, keepdims=True))
