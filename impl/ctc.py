@@ -10,7 +10,6 @@ import numpy as np
 from . import _check
 from ._check import Array, Backward, Gradients
 from ._reduction import reduce, spread
-from .softmax import log_softmax
 
 
 def _log_add(*terms: Array) -> Array:
@@ -18,6 +17,12 @@ def _log_add(*terms: Array) -> Array:
     top = np.maximum.reduce(terms)
     top = np.where(top == -np.inf, 0, top)
     return np.asarray(top + np.log(sum(np.exp(term - top) for term in terms)))
+
+
+def _level(a: Array) -> Array:
+    """The largest finite number of each row, in a column; 0 where there is none."""
+    top = np.max(a, axis=1, initial=-np.inf, where=np.isfinite(a), keepdims=True)
+    return np.where(top == -np.inf, 0, top)
 
 
 def _step(a: Array, jumps: Array) -> Array:
@@ -30,11 +35,15 @@ def _step(a: Array, jumps: Array) -> Array:
 
 @dataclass(frozen=True)
 class _Lattice:
-    """The states of each sample, blank, label, blank, …, blank, and log_probs (T, N, C) as they are visited."""
+    """The states of each sample, blank, label, blank, …, blank, and log_probs (T, N, C) as they are visited.
+
+    `exact` takes out of each frame what its states share, so that sums of large numbers cost no digits. torch does not.
+    """
 
     frames: Array
     classes: Array
     used: Array
+    exact: bool
 
     @property
     def jumps(self) -> Array:
@@ -42,17 +51,30 @@ class _Lattice:
         return np.asarray(self.classes[:, 2:] != self.classes[:, :-2])
 
     def said(self, t: int) -> Array:
-        """log_probs of each state's class in frame t."""
-        return np.where(self.used, np.take_along_axis(self.frames[t], self.classes, 1), -np.inf)
+        """log_probs of each state's class in frame t, without what is `shared`."""
+        return np.where(self.used, np.take_along_axis(self.frames[t], self.classes, 1), -np.inf) - self.shared(t)
 
-    def forward(self) -> Array:
-        """log of the probability of what was said up to each frame and to be in each state then, (T, N, states)."""
+    def shared(self, t: int) -> Array:
+        """What is taken out of frame t before the recursion, a column."""
+        return _level(self.frames[t]) if self.exact else np.zeros((1, 1), self.frames.dtype)
+
+    def forward(self) -> tuple[Array, Array]:
+        """log of the probability of what was said up to each frame and to be in each state then, (T, N, states).
+
+        And what was taken out up to each frame, (T, N).
+        """
         alpha = np.full((len(self.frames), *self.classes.shape), -np.inf, self.frames.dtype)
+        levels = np.zeros(alpha.shape[:2], alpha.dtype)
         alpha[0, :, :2] = self.said(0)[:, :2]
         jumps = self.jumps
-        for t in range(1, len(alpha)):
-            alpha[t] = _step(alpha[t - 1], jumps) + self.said(t)
-        return alpha
+        for t in range(len(alpha)):
+            if t:
+                alpha[t] = _step(alpha[t - 1], jumps) + self.said(t)
+            if self.exact:
+                level = _level(alpha[t])
+                alpha[t] -= level
+                levels[t] = levels[t - 1] + (level + self.shared(t))[:, 0]
+        return alpha, levels
 
     def backward(self, alpha: Array, last: Array, ends: Array, losses: Array) -> Array:
         """The probability of each class in each frame, (T, N, C), given the labels.
@@ -62,15 +84,22 @@ class _Lattice:
         samples, classes = self.frames.shape[1:]
         index = (np.arange(samples)[:, None] * classes + self.classes).ravel()
         found, jumps = np.empty_like(self.frames), self.jumps[:, ::-1]
-        # log of the probability of what is said from each frame on; backwards the states are stepped through like
-        # forwards in reversed order.
+        # log of the probability of what is said behind each frame, and from it on; backwards the states are stepped
+        # through like forwards in reversed order.
         beta = np.full(self.classes.shape, -np.inf, alpha.dtype)
         for t in reversed(range(len(alpha))):
-            said = self.said(t)
-            beta = np.where((last > t)[:, None], _step(beta[:, ::-1], jumps)[:, ::-1] + said, beta)
-            beta = np.where((last == t)[:, None] & ends, said, beta)
-            joint = np.where((last == t)[:, None] & ~ends, -np.inf, alpha[t] + beta)
-            p = np.where(joint == -np.inf, 0, np.exp(joint + losses[:, None] - said))
+            now, said = (last == t)[:, None], self.said(t)
+            behind = np.where(
+                (last > t)[:, None], _step(beta[:, ::-1], jumps)[:, ::-1], np.where(now & ends, 0, -np.inf)
+            )
+            if self.exact:
+                behind = behind - _level(behind)
+            beta = behind + said
+            joint = np.where(now & ~ends, -np.inf, alpha[t] + (behind if self.exact else beta))
+            log_p = joint - _level(joint) if self.exact else joint + losses[:, None] - said
+            p = np.where(joint == -np.inf, 0, np.exp(log_p))
+            if self.exact:
+                p /= p.sum(axis=1, keepdims=True)
             found[t] = np.bincount(index, p.ravel(), samples * classes).reshape(samples, classes)
         return found
 
@@ -103,17 +132,15 @@ class _CTC:
         if (spoken > len(frames)).any():
             raise ValueError(f"{name}: input_lengths must be at most {len(frames)}, got {spoken.max()}")
         counts = self._lengths("target_lengths", target_lengths, frames)
-        scores, taken = self._normalised(frames)
-        lattice = self._lattice(scores, targets, counts)
+        lattice = self._lattice(frames, targets, counts)
 
         last, samples = spoken - 1, np.arange(len(counts))
         states = np.arange(lattice.classes.shape[1])
         ends = (states <= 2 * counts[:, None]) & (states >= 2 * counts[:, None] - 1)
         with np.errstate(divide="ignore", invalid="ignore"):  # log 0 is -∞, and ∞ - ∞ NaN, as in torch
-            alpha = lattice.forward()
+            alpha, levels = lattice.forward()
             blank, label = alpha[last, samples, 2 * counts], alpha[last, samples, 2 * counts - 1]
-            own = -np.where(counts == 0, blank, _log_add(blank, label))
-            losses = own - np.where(np.arange(len(frames))[:, None] < spoken, taken, 0).sum(axis=0)
+            losses = -(np.where(counts == 0, blank, _log_add(blank, label)) + levels[last, samples])
         # Without frames there is one way to say nothing, and none to say something.
         losses = np.where(spoken == 0, np.where(counts == 0, 0, np.inf), losses).astype(log_probs.dtype)
         share = np.maximum(counts, 1).astype(losses.dtype) if self.reduction == "mean" else np.ones_like(losses)
@@ -124,15 +151,11 @@ class _CTC:
             dy = _check.cotangent(name, dy, y.shape)
             d = spread(dy, self.reduction, losses.shape, len(losses)) / share
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                slope = self._slope(frames, lattice.backward(alpha, last, ends, own), losses) * d[:, None]
+                slope = self._slope(frames, lattice.backward(alpha, last, ends, losses), losses) * d[:, None]
             dead = (np.arange(len(frames))[:, None] > last) | ((losses == np.inf) & self.zero_infinity)
             return {"log_probs": np.where(dead[:, :, None], 0, slope).reshape(log_probs.shape)}
 
         return y, backward
-
-    def _normalised(self, frames: Array) -> tuple[Array, Array]:
-        """What the recursion works on, and what that lacks in each frame of each sample."""
-        return frames, np.zeros(frames.shape[:2], frames.dtype)
 
     def _slope(self, frames: Array, posterior: Array, losses: Array) -> Array:
         """The gradient for a cotangent of one, (T, N, C)."""
@@ -169,7 +192,8 @@ class _CTC:
             raise IndexError(f"{name}: targets must hold class indices in [0, {frames.shape[2]})")
         classes = np.full((len(counts), 2 * longest + 1), self.blank)
         classes[:, 1::2][used] = labels
-        return _Lattice(frames, classes, np.arange(classes.shape[1]) <= 2 * counts[:, None])
+        used_states = np.arange(classes.shape[1]) <= 2 * counts[:, None]
+        return _Lattice(frames, classes, used_states, isinstance(self, ExactCTCLoss))
 
 
 class CTCLoss(_CTC):
@@ -205,17 +229,10 @@ class ExactCTCLoss(_CTC):
 
     Gradient: dlog_probs = -posterior·dy, 0 behind a sample's last frame and where y is ∞, whatever log_probs are.
 
-    What log_probs are off from probabilities that sum to 1 is taken out of each frame before the recursion, as it
-    changes no posterior, and added to the loss: so sums of large numbers cost no digits.
+    What the states of a frame share is taken out of the recursion, so that large numbers cost fewer digits.
 
     Shapes, errors and source as there.
     """
-
-    def _normalised(self, frames: Array) -> tuple[Array, Array]:
-        top = frames.max(axis=2)
-        scores = np.where((top == -np.inf)[:, :, None], frames, log_softmax(frames, 2))
-        with np.errstate(invalid="ignore"):
-            return scores, np.where(top == -np.inf, 0, top - scores.max(axis=2))
 
     def _slope(self, frames: Array, posterior: Array, losses: Array) -> Array:  # noqa: ARG002
         return -np.where((losses == np.inf)[:, None], 0, posterior)

@@ -16,29 +16,55 @@ from .common import REDUCTIONS
 
 
 def exact_ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):  # type: ignore[no-untyped-def]
-    """torch's own behind a log softmax, where its gradient is right, and what that took from the scores put back.
+    """The recursion over the states blank, label, blank, … in operations whose gradients are derivatives.
 
-    The gradients of both are joined to one before a cotangent meets them: infinities would not cancel.
+    What all states share is taken out of each frame. The posterior is found before a cotangent meets it: so torch's own
+    passes on an infinite one.
     """
+    own, spoken, counts = log_probs.detach(), input_lengths.flatten(), target_lengths.flatten()
     rest = (targets, input_lengths, target_lengths, blank, "none")
-    own = log_probs.detach()
     never = torch.nn.functional.ctc_loss(own, *rest).reshape(-1) == torch.inf
-    counts = target_lengths.flatten()
-    used = targets[torch.arange(targets.shape[-1]) < counts[:, None]] if targets.dim() == 2 else targets
-    if ((used < 0) | (used >= own.shape[-1])).any():  # torch's backward would write elsewhere (docs/discrepancies.md)
-        raise IndexError(f"labels {used}")
-    own.requires_grad_()
+    used = torch.arange(int(counts.max())) < counts[:, None]
+    labels = targets[:, : used.shape[1]][used] if targets.dim() == 2 else targets
+    if ((labels < 0) | (labels >= own.shape[-1])).any():  # torch would read elsewhere (docs/discrepancies.md)
+        raise IndexError(f"labels {labels}")
+    ways = torch.full((len(counts), 2 * used.shape[1] + 1), blank)
+    ways[:, 1::2] = ways[:, 1::2].masked_scatter(used, labels.long())
+    states = torch.arange(ways.shape[1])
+    jumps = (ways != ways.roll(2, 1)) & (states >= 2)
+    inside = states <= 2 * counts[:, None]
+    ends = inside & (states >= 2 * counts[:, None] - 1)
+
+    def log_sum(a, reached):  # type: ignore[no-untyped-def]
+        top = torch.where(reached, a.detach(), -torch.inf).amax(0)
+        top = torch.where(top == -torch.inf, 0, top)
+        total = torch.where(reached, (torch.where(reached, a, 0) - top).exp(), 0).sum(0)
+        return torch.where(total > 0, torch.where(total > 0, total, 1).log() + top, -torch.inf)
+
+    def behind(a, n):  # type: ignore[no-untyped-def]
+        return torch.where(states >= n, a.roll(n, 1), -torch.inf)
+
     with torch.enable_grad():
-        losses = torch.nn.functional.ctc_loss(own.log_softmax(-1), *rest, True).reshape(-1)
-        (slope,) = torch.autograd.grad(losses.sum(), own)
-    shape = (len(own), len(losses), -1)
-    spoken = torch.arange(len(own))[:, None] < input_lengths.flatten()
-    posterior = torch.where((spoken & ~never)[:, :, None], (own.softmax(-1) - slope).reshape(shape), 0).detach()
-    taken = torch.where(spoken, own.logsumexp(-1).reshape(shape[:2]), 0).sum(0)
-    values = torch.where(never, 0 if zero_infinity else torch.inf, losses - taken).detach()
-    live = (spoken & ~(never & zero_infinity))[:, :, None]
-    change = torch.where(live, (log_probs - log_probs.detach()).reshape(shape) * posterior, 0)
-    losses = values - change.sum((0, 2))
+        frames = own.requires_grad_().reshape(len(own), len(counts), -1)
+        alpha = torch.where(states < 2, 0, -torch.inf).to(own.dtype).expand(ways.shape)
+        losses, level = torch.where(counts == 0, 0, torch.inf).to(own.dtype), 0
+        for t in range(len(frames)):
+            if t:
+                steps = torch.stack([alpha, behind(alpha, 1), torch.where(jumps, behind(alpha, 2), -torch.inf)])
+                alpha = log_sum(steps, steps > -torch.inf)
+            shared = frames[t].detach().amax(1)
+            said = (frames[t] - shared[:, None]).gather(1, ways)
+            alpha = torch.where(inside & (alpha > -torch.inf), alpha + said, -torch.inf)
+            top = alpha.detach().amax(1)
+            top = torch.where(top == -torch.inf, 0, top)
+            alpha, level = alpha - top[:, None], level + top + shared
+            final = -(log_sum(alpha.T, (ends & (alpha > -torch.inf)).T) + level)
+            losses = torch.where(spoken == t + 1, final, losses)
+        (slope,) = torch.autograd.grad(torch.where(never, 0, losses).sum(), own)
+    values = torch.where(never & zero_infinity, 0, losses).detach()
+    live = (torch.arange(len(own))[:, None] < spoken) & ~(never & zero_infinity)
+    change = (log_probs - log_probs.detach()) * slope
+    losses = values + torch.where(live[:, :, None], change.reshape(frames.shape), 0).sum((0, 2))
     if reduction == "mean":
         return (losses / counts.clamp(min=1)).mean()
     return losses.sum() if reduction == "sum" else losses.reshape(log_probs.shape[1:-1])
@@ -107,5 +133,7 @@ ExactCTCLoss = Contract(
     "ExactCTCLoss",
     Function(exact_ctc_loss, CTCLoss.reference.inputs, CTCLoss.reference.defaults),
     _ctc,
-    finite={"log_probs": "a log softmax spreads NaN and infinities over their frame; CTCLoss takes them as they are"},
+    finite={
+        "log_probs": "which states a NaN or an infinity reaches is torch's own order; CTCLoss is held against that"
+    },
 )
