@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -20,8 +21,8 @@ class Sequential:
     layer's weight. Of a layer with several outputs the next one gets the first. Buffers that change (running
     statistics) come out behind y, in the order of `updated`.
 
-    Gradient: the chain rule, from the last layer to the first; the gradient of x, unless it holds indices, stands under
-    "x".
+    Gradient: the chain rule, from the last layer to the first: what a layer answers for its first argument is the next
+    one's cotangent. The gradient of x, unless it holds indices, stands under "x".
 
     Raises ValueError for parameters whose names begin with no layer's number.
 
@@ -71,8 +72,9 @@ class Sequential:
             grads: Gradients = {}
             passed: Any = dy
             for number, (back, others) in reversed(list(enumerate(backwards))):
-                own = back(passed, *(np.zeros_like(other) for other in others if other.dtype.kind == "f"))
-                passed = own.pop("x") if "x" in own else None
+                own = dict(back(passed, *(np.zeros_like(other) for other in others if other.dtype.kind == "f")))
+                first = _first_argument(self.layers[number])
+                passed = own.pop(first) if first in own else None
                 grads |= {f"{number}.{name}": value for name, value in own.items()}
             return grads if passed is None else {"x": passed, **grads}
 
@@ -97,6 +99,11 @@ class Sequential:
             answered, _ = layer(y, **{**share, **own})
             y = answered[0] if isinstance(answered, tuple) else answered
         return drawn
+
+
+def _first_argument(layer: Layer) -> str:
+    """What a layer calls its input: x, or torch's name of it where that is another than `input`."""
+    return next(iter(inspect.signature(layer).parameters))
 
 
 def _trained(layer: Any, training: bool) -> Any:

@@ -9,6 +9,7 @@ between the two, which is reported and judged by nobody.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
@@ -158,10 +159,11 @@ def _apart(pairs: list[tuple[Array, Array]]) -> float:
 
 
 class _Recorder:
-    """A layer that remembers what it answered last."""
+    """A layer that remembers what it answered last, and calls its input x."""
 
     def __init__(self, layer: Any) -> None:
         self._layer = layer
+        self._first = next(iter(inspect.signature(layer).parameters))
         self.updated: tuple[str, ...] = getattr(layer, "updated", ())
         self.y: Array
         self.dx: Array
@@ -171,7 +173,7 @@ class _Recorder:
         self.y = np.array(answered[0] if isinstance(answered, tuple) else answered)
 
         def backward(*dy: Array) -> Mapping[str, Array]:
-            grads: Mapping[str, Array] = back(*dy)
+            grads = {"x" if name == self._first else name: grad for name, grad in back(*dy).items()}
             self.dx = np.array(grads.get("x", np.nan))
             return grads
 
@@ -348,8 +350,9 @@ def _twin(layer: Any) -> TensorFunction:
     """Torch's side of a layer: by the contract of its class, or of the nearest one it is made from that has any."""
     for cls in type(layer).__mro__:
         if cls.__name__ in contracts.ALL:
-            contract = contracts.ALL[cls.__name__]
-            return contract.reference.bind({name: getattr(layer, name) for name in contract.options})
+            reference = contracts.ALL[cls.__name__].reference
+            function = reference.bind({name: getattr(layer, name) for name in reference.defaults})
+            return lambda x, **others: function(**{reference.inputs[0]: x}, **others)
     raise TypeError(f"lockstep: {type(layer).__name__} has no contract, which would say what it is in torch")
 
 

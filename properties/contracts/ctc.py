@@ -35,13 +35,13 @@ def exact_ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, r
     inside = states <= 2 * counts[:, None]
     ends = inside & (states >= 2 * counts[:, None] - 1)
 
-    def log_sum(a, reached):  # type: ignore[no-untyped-def]
+    def log_sum(a: torch.Tensor, reached: torch.Tensor) -> torch.Tensor:
         top = torch.where(reached, a.detach(), -torch.inf).amax(0)
         top = torch.where(top == -torch.inf, 0, top)
         total = torch.where(reached, (torch.where(reached, a, 0) - top).exp(), 0).sum(0)
         return torch.where(total > 0, torch.where(total > 0, total, 1).log() + top, -torch.inf)
 
-    def behind(a, n):  # type: ignore[no-untyped-def]
+    def behind(a: torch.Tensor, n: int) -> torch.Tensor:
         return torch.where(states >= n, a.roll(n, 1), -torch.inf)
 
     with torch.enable_grad():
