@@ -32,19 +32,23 @@ def window(
     pads = st.one_of(number_or_each(0, min(half), rank), st.tuples(*(st.integers(0, h) for h in half)))
     padding = each(d.option("padding", pads), rank) if padded else (0,) * rank
     ceil = d.option("ceil_mode", st.booleans())
-    batch = d.batch()
     sizes = []
     for k, s, p, gap in zip(kernel, steps, padding, dilation, strict=True):
         fits = gap * (k - 1) + 1 - 2 * p - (s - 1 if ceil else 0)
         # Below `dilation` cells a window can fall between the cells and hold none of them. torch then answers -inf with
         # an index outside the plane and writes the gradient there, outside its memory: only an empty batch is safe.
-        least = max(fits, k if whole else 1)
-        sizes.append((least if batch == (0,) else max(gap, least)) + d(st.integers(0, (6, 5, 3)[rank - 1])))
-    return (*batch, d.size((4, 3, 2)[rank - 1]), *sizes)
+        sizes.append(max(gap, fits, k if whole else 1) + d(st.integers(0, (6, 5, 3)[rank - 1])))
+    return (*d.batch(), d.size((4, 3, 2)[rank - 1]), *sizes)
 
 
 def _max_pool(rank: int, d: Draft) -> dict[str, Spec]:
     d.option("return_indices", st.booleans())
+    if d(st.sampled_from((False,) * 14 + (True,))):
+        # A single window, which falls between the cells of each axis.
+        gap = d.option("dilation", st.sampled_from((2, 3)))
+        for name, value in (("kernel_size", 2), ("stride", 1), ("padding", 1)):
+            d.option(name, st.just(value))
+        return {"x": Real((0, d.size(3), *(rank * [gap - 1])))}
     return {"x": Real(window(d, rank, dilated=True))}
 
 
