@@ -40,7 +40,7 @@ def _largest(x: Array, spatial: Sizes, out: Sizes) -> tuple[Array, Callable[[], 
     starts = [start for start, _ in ends]
     kernel = tuple(int((end - start).max(initial=1)) for start, end in ends)
     axes = [adaptive(n, o) for n, o in zip(spatial, out, strict=True)]
-    y, places = largest(x, axes, kernel, [np.zeros_like(start) for start in starts])
+    y, places = largest(x, axes, kernel)
     return y, lambda: positions(places, starts, kernel, (1,) * len(spatial), spatial)
 
 

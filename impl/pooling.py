@@ -15,35 +15,34 @@ from ._pooling import Axis, Window, out_sizes, planes, sliding, window
 from ._windows import Sizes, along
 
 
-def largest(x: Array, axes: Sequence[Axis], kernel: Sizes, first: Sequence[Array]) -> tuple[Array, Array]:
-    """Each window's largest cell of x (..., *spatial), and its place in the window, counted in row-major order.
+def largest(x: Array, axes: Sequence[Axis], kernel: Sizes) -> tuple[Array, Array]:
+    """Each window's largest cell of x (..., *spatial), and its place in the window, counted from the last one, 0.
 
-    Of equal cells the first wins, of NaN the last; where all are -∞ the place is that of `first`, which holds for each
-    axis the first place of each window that holds a cell.
+    Places are in row-major order. Of equal cells the first wins, of NaN the last.
 
-    The last axis goes first, so that row-major order decides between equal cells. A later cell that wins has a larger
-    place than the winner so far: the place is the largest one of the winners, found without masked copies.
+    The last axis goes first, so that row-major order decides between equal cells, and the last cell of an axis. A cell
+    that wins has a larger place, counted so, than the winner until then: the place is the largest one of the winners,
+    found without masked copies.
     """
     nan = bool(np.isnan(x).any())
     kind = np.min_scalar_type(math.prod(kernel)).type
-    places = default = np.zeros((), kind)
+    places = np.zeros((), kind)
     weight = 1
     for axis in reversed(range(-len(axes), 0)):
         windows, steps = axes[axis]
-        default = np.add.outer(first[axis] * weight, default)
         shape = list(x.shape)
         shape[axis] = windows
-        best, best_place = np.full(shape, -np.inf, x.dtype), np.empty(shape, kind)
-        best_place[...] = default
-        for step in steps:
+        best, best_place = np.full(shape, -np.inf, x.dtype), np.zeros(shape, kind)
+        for step in reversed(steps):
             goal, source = along(axis, step.windows), along(axis, step.cells)
             cells, seen, place = x[source], best[goal], best_place[goal]
-            wins = cells > seen
+            wins = cells >= seen
             if nan:
-                wins |= np.isnan(cells)
+                wins |= np.isnan(cells) & ~np.isnan(seen)
             inner = places[source] if places.ndim else places
             np.maximum(seen, cells, out=seen)
-            np.maximum(place, wins.view(np.uint8) * (inner + kind(step.place * weight)), out=place)
+            ahead = inner + kind((kernel[axis] - 1 - step.place) * weight)
+            np.maximum(place, wins.view(np.uint8) * ahead, out=place)
             # Where the cells are no slice, what was read is a copy.
             best[goal], best_place[goal] = seen, place
         x, places = best, best_place
@@ -52,7 +51,7 @@ def largest(x: Array, axes: Sequence[Axis], kernel: Sizes, first: Sequence[Array
 
 
 def positions(places: Array, starts: Sequence[Array], kernel: Sizes, dilation: Sizes, spatial: Sizes) -> Array:
-    """Where in the plane, flat, the cells at these places of their windows are."""
+    """Where in the plane, flat, the cells at these places of their windows are; places are those of `largest`."""
     start = np.zeros((), np.int64)
     offset = np.zeros((), np.int64)
     weight = 1
@@ -60,7 +59,7 @@ def positions(places: Array, starts: Sequence[Array], kernel: Sizes, dilation: S
         start = np.add.outer(starts[axis] * weight, start)
         offset = np.add.outer(np.arange(kernel[axis]) * (dilation[axis] * weight), offset)
         weight *= spatial[axis]
-    flat: Array = offset.reshape(-1)[places]
+    flat: Array = np.flip(offset).reshape(-1)[places]
     flat += start
     return flat
 
@@ -90,12 +89,7 @@ def max_pool(
         shape_of_y = (*batch.shape[:2], *out)
         nothing = np.full(shape_of_y, -np.inf, batch.dtype)
         return nothing, lambda: np.full(shape_of_y, -1), lambda dy: np.zeros(batch.shape, dy.dtype)
-    # The first place of each window that holds a cell of x.
-    first = [np.empty_like(start) for start in starts]
-    for axis, place in zip(axes, first, strict=True):
-        for step in reversed(axis.steps):
-            place[step.windows] = step.place
-    y, places = largest(batch, axes, kernel, first)
+    y, places = largest(batch, axes, kernel)
 
     def indices() -> Array:
         return positions(places, starts, kernel, dilation, spatial)
