@@ -1,4 +1,4 @@
-"""Parameters whose names have dots, those of a layer inside another: `linear.weight`."""
+"""Parameters that a layer takes by name, `**params`: those of its parts have dots in theirs, `linear.weight`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from . import _check
 from ._check import Array
 
 
-def parameters(layer: str, x: Array, given: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> list[Array]:
-    """The parameters in this order, all of x's dtype and of their shapes; ValueError where names differ."""
+def parameters(
+    layer: str, given: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], **like: Array
+) -> dict[str, Array]:
+    """The parameters in the order of `shapes`, which are theirs, all of the dtype of the input `like`, given by name.
+
+    ValueError where one is missing, or is too many.
+    """
     for name in {**shapes, **given}:
         if name not in given:
             raise ValueError(f"{layer}: {name} is missing; this configuration has {', '.join(shapes)}")
         if name not in shapes:
             raise ValueError(f"{layer}: {name} was given, but this configuration has {', '.join(shapes)}")
-    _, *arrays = _check.real(layer, x=x, **{name: given[name] for name in shapes})
-    for (name, expected), array in zip(shapes.items(), arrays, strict=True):
-        _check.shape(layer, name, array, expected)
-    return arrays
+    _, *arrays = _check.real(layer, **like, **{name: given[name] for name in shapes})
+    found = dict(zip(shapes, arrays, strict=True))
+    for name, expected in shapes.items():
+        _check.shape(layer, name, found[name], expected)
+    return found

@@ -164,22 +164,6 @@ def weight_shapes(
     return shapes
 
 
-def check_weights(
-    layer: str, x: Array, shapes: Mapping[str, tuple[int, ...]], given: Mapping[str, Any]
-) -> dict[str, Array]:
-    """The weights in x's dtype; ValueError or TypeError unless they are just these, in these shapes."""
-    for name in given:
-        if name not in shapes:
-            raise ValueError(f"{layer}: {name} was given, but this configuration has only {', '.join(shapes)}")
-    for name in shapes:
-        if name not in given:
-            raise ValueError(f"{layer}: {name} is missing")
-    weights = {name: _check.real(layer, x=x, **{name: given[name]})[1] for name in shapes}
-    for name, expected in shapes.items():
-        _check.shape(layer, name, weights[name], expected)
-    return weights
-
-
 def check_state(layer: str, x: Array, name: str, given: Any, expected: tuple[int, ...]) -> Array:
     """A state of this shape in x's dtype; zeros where none is given."""
     if given is None:

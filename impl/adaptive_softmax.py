@@ -84,7 +84,7 @@ class AdaptiveLogSoftmaxWithLoss:
         _check.shape(name, "target", given, x.shape[:-1])
         if ((given < 0) | (given >= self.n_classes)).any():
             raise IndexError(f"{name}: target must hold class indices in [0, {self.n_classes})")
-        parameters(name, x, params, self._shapes)
+        parameters(name, params, self._shapes, x=x)
         rows, classes = np.atleast_2d(x), given.reshape(-1)
         cluster = np.searchsorted(self.cutoffs, classes, side="right")
 

@@ -250,7 +250,7 @@ class LinearCrossEntropyLoss:
         if x.ndim not in (1, 2) or x.shape[-1] != self.in_features or (x.ndim == 1 and self.out_features):
             forms = f"(N, {self.in_features})" + ("" if self.out_features else f" or ({self.in_features},)")
             raise ValueError(f"{name}: x must have shape {forms}, got {x.shape}")
-        w, *b = parameters(name, x, params, self._shapes)
+        w, *b = parameters(name, params, self._shapes, x=x).values()
         scale = _class_weights(name, x, weight, self.num_classes)
         shape = (*x.shape[:-1], self.num_classes, *self.out_features)
         ignoring, index = ignored is not None, -100 if ignored is None else ignored

@@ -10,6 +10,7 @@ import numpy as np
 
 from . import _check
 from ._check import Array, Backward, Gradients
+from ._parameters import parameters
 from ._parts import part
 from .arithmetic import unbroadcast
 from .attention import additive, attend, causal
@@ -113,7 +114,7 @@ class MultiheadAttention:
         name, heads = "MultiheadAttention", self.num_heads
         query, key, value = _check.real(name, query=query, key=key, value=value)
         self._check_inputs(query, key, value)
-        params = self._check_params(query, params)
+        params = parameters(name, params, self._shapes, query=query)
         (q, k, v), project_backward = self._project((query, key, value), params)
         places = k.shape[-2] - self._added
         mask, mask_backward = self._mask(query, key_padding_mask, attn_mask, (*q.shape[:-1], places))
@@ -185,19 +186,6 @@ class MultiheadAttention:
         batch = 0 if self.batch_first else 1
         if query.ndim == 3 and key.shape[batch] != query.shape[batch]:
             raise ValueError(f"{name}: key must have the batch of query {query.shape}, got shape {key.shape}")
-
-    def _check_params(self, query: Array, params: dict[str, Array]) -> dict[str, Array]:
-        name, shapes = "MultiheadAttention", self._shapes
-        for word in params:
-            if word not in shapes:
-                raise ValueError(f"{name}: {word} was given, but this configuration has {', '.join(shapes)}")
-        checked = {}
-        for word, shape in shapes.items():
-            if word not in params:
-                raise ValueError(f"{name}: {word} is missing")
-            _, checked[word] = _check.real(name, query=query, **{word: params[word]})
-            _check.shape(name, word, checked[word], shape)
-        return checked
 
     def _project(
         self, inputs: tuple[Array, ...], params: dict[str, Array]

@@ -11,11 +11,11 @@ import numpy as np
 
 from . import _check
 from ._check import Array, Gradients
+from ._parameters import parameters
 from ._recurrence import (
     Step,
     check_both,
     check_state,
-    check_weights,
     fresh_weights,
     gru_step,
     layout,
@@ -150,7 +150,7 @@ class _Recurrent(ABC):
             raise ValueError(f"{name}: x must have at least one step, got shape {x.shape}")
         lengths = self._checked_lengths(x, lengths, batch, steps)
         mask = self._checked_mask(x, mask)
-        weights = check_weights(name, x, self._shapes, given)
+        weights = parameters(name, given, self._shapes, x=x)
         count = sum(map(len, self._suffixes))
         before = []
         for state, (a, width) in states.items():

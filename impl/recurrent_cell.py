@@ -11,11 +11,11 @@ import numpy as np
 
 from . import _check
 from ._check import Array, Backward, Gradients
+from ._parameters import parameters
 from ._recurrence import (
     Step,
     check_both,
     check_state,
-    check_weights,
     fresh_weights,
     gru_step,
     lstm_step,
@@ -60,13 +60,9 @@ class _Cell(ABC):
             raise ValueError(f"{name}: x must have shape (N, {self.input_size}) or ({self.input_size},), got {x.shape}")
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         given = {n: a for n, a in zip(names, weights, strict=True) if a is not None}
-        own = check_weights(name, x, self._shapes, given)
+        own = parameters(name, given, self._shapes, x=x)
         shape = (*x.shape[:-1], self.hidden_size)
         before = [check_state(name, x, n, a, shape) for n, a in states.items()]
-
-        def unbatched(a: Array) -> Array:
-            """What belongs to x, in as many axes as x has."""
-            return a if x.ndim == 2 else a[0]
 
         batch, inner = np.atleast_2d(x), [np.atleast_2d(state) for state in before]
         _, after, back = unroll(self._step, batch, [len(batch)], inner, own)
@@ -77,10 +73,10 @@ class _Cell(ABC):
                 for output, dy in zip(outputs, cotangents, strict=True)
             ]
             dx, dbefore, grads = back(np.zeros_like(dafter[0]), dafter)
-            dstates = {n: unbatched(d) for (n, a), d in zip(states.items(), dbefore, strict=True) if a is not None}
-            return {"x": unbatched(dx), **dstates, **grads}
+            dstates = {n: _check.like(d, x) for (n, a), d in zip(states.items(), dbefore, strict=True) if a is not None}
+            return {"x": _check.like(dx, x), **dstates, **grads}
 
-        return [unbatched(state) for state in after], backward
+        return [_check.like(state, x) for state in after], backward
 
     def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
         """Fresh parameters, uniform in ±1/√hidden_size as torch draws them."""

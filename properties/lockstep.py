@@ -115,20 +115,21 @@ def lockstep(
             passed = step.passes(state)
             trained = {part.gradient for part in passed}
             learned = tuple(name for name in params if name in trained)
-            judged = step.judged(step.torch_passes(learned), state | step.batch, passed)
+            torch_passes, torch_updates = step.torch_passes(learned), step.torch_updates(learned)
+            judged = step.judged(torch_passes, state | step.batch, passed)
             findings += [Finding(number, part.owner, part.what, comparison) for part, comparison in judged]
-            beside = dict(zip(passed, _run(step.torch_passes(learned), free | step.batch), strict=True))
+            beside = dict(zip(passed, _run(torch_passes, free | step.batch), strict=True))
             losses.append(float(passed[LOSS]))
             theirs.append(float(beside[LOSS]))
             departure = _departure(findings)
             if departure is None:
                 given = step.before_update(state, passed)
                 updated = step.updates(given, learned)
-                judged = step.judged(step.torch_updates(learned), given, updated)
+                judged = step.judged(torch_updates, given, updated)
                 findings += [Finding(number, part.owner, part.what, comparison) for part, comparison in judged]
                 departure = _departure(findings)
                 state = _advanced(state, {**passed, **updated})
-                own = _run(step.torch_updates(learned), step.before_update(free, beside))
+                own = _run(torch_updates, step.before_update(free, beside))
                 free = _advanced(free, {**beside, **dict(zip(updated, own, strict=True))})
             if departure is not None:
                 break
