@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from . import _check
 from ._check import Array
@@ -26,3 +29,8 @@ def parameters(
     for name, expected in shapes.items():
         _check.shape(layer, name, found[name], expected)
     return found
+
+
+def xavier(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+    """A fresh matrix, uniform in ±√(6 / (rows + columns)): Glorot and Bengio, 2010."""
+    return rng.uniform(-1, 1, shape) * math.sqrt(6 / sum(shape))

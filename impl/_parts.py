@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from ._check import Array, Gradients
 
 Layer = Callable[..., tuple[Any, Callable[..., Gradients]]]
@@ -71,3 +73,13 @@ class Parts:
             return dy
 
         return x, backward
+
+
+def fresh(parts: Mapping[str, Any], rng: np.random.Generator, dtype: type) -> dict[str, Array]:
+    """Fresh parameters of all parts that have any."""
+    return {
+        f"{name}.{word}": value
+        for name, layer in parts.items()
+        if hasattr(layer, "initial_parameters")
+        for word, value in layer.initial_parameters(rng, dtype).items()
+    }

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _check
 from ._check import Array, Backward, Gradients
-from ._parameters import parameters
+from ._parameters import parameters, xavier
 from ._parts import part
 from .arithmetic import unbroadcast
 from .attention import additive, attend, causal
@@ -151,6 +151,23 @@ class MultiheadAttention:
         heads = self._cut(np.empty(query)).shape[:-1]
         places = self._cut(np.empty((*key[:-1], self.embed_dim))).shape[-2] + self._added
         return {"dropout_mask": Dropout(self.dropout).noise(rng, (*heads, places))["mask"]}
+
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
+        """Fresh parameters as torch draws them.
+
+        W_q, W_k, W_v, of which in_proj_weight is one, uniform in ±√(6 / (rows + columns)), out_proj.weight in
+        ±1/√embed_dim; bias_k and bias_v normal, with variance 1/embed_dim; the other biases are 0.
+        """
+        e, params = self.embed_dim, dict[str, Array]()
+        for name, shape in self._shapes.items():
+            if name == "out_proj.weight":
+                value = rng.uniform(-1, 1, shape) / math.sqrt(e)
+            elif len(shape) == 2:
+                value = xavier(rng, shape)
+            else:
+                value = rng.standard_normal(shape) / math.sqrt(e) if len(shape) == 3 else np.zeros(shape)
+            params[name] = value.astype(dtype)
+        return params
 
     @property
     def _added(self) -> int:

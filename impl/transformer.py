@@ -10,7 +10,8 @@ import numpy as np
 
 from . import _check
 from ._check import Array, Gradients
-from ._parts import Layer, Parts, add, part
+from ._parameters import xavier
+from ._parts import Layer, Parts, add, fresh, part
 from .normalization import LayerNorm
 from .transformer_layer import Answer, TransformerDecoderLayer, TransformerEncoderLayer, check_masks
 
@@ -44,6 +45,14 @@ class _Stack:
         if norm is not None and not callable(norm):
             raise TypeError(f"{name}: norm must be a layer or None, got {norm!r}")
         object.__setattr__(self, "norm", norm)
+
+    def _fresh(
+        self, layer: Any, count: int, norm: Layer | None, rng: np.random.Generator, dtype: type
+    ) -> dict[str, Array]:
+        """Every layer begins as a copy of one that is drawn, which is torch's way."""
+        drawn = layer.initial_parameters(rng, dtype)
+        copies = _numbered([{name: value.copy() for name, value in drawn.items()} for _ in range(count)])
+        return copies | fresh({"norm": norm}, rng, dtype)
 
     def _run(
         self,
@@ -123,8 +132,12 @@ class TransformerEncoder(_Stack):
         }
         return self._run(layer, self.num_layers, self.norm, {"src": src}, masks, params)
 
-    def noise(self, rng: np.random.Generator, src: Shape) -> dict[str, Array]:
-        """Masks of dropout for a src of this shape, True where something is kept."""
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
+        """Fresh parameters; as in torch, all layers begin with the same."""
+        return self._fresh(self.encoder_layer, self.num_layers, self.norm, rng, dtype)
+
+    def noise(self, rng: np.random.Generator, src: Shape, dtype: type = np.float64) -> dict[str, Array]:  # noqa: ARG002
+        """Masks of dropout for a src of this shape, True where something is kept. A mask has no use for dtype."""
         return _numbered([self.encoder_layer.noise(rng, src) for _ in range(self.num_layers)])
 
 
@@ -176,6 +189,10 @@ class TransformerDecoder(_Stack):
             "memory_key_padding_mask": ("memory_key_padding_mask", memory_key_padding_mask),
         }
         return self._run(layer, self.num_layers, self.norm, {"tgt": tgt, "memory": memory}, masks, params)
+
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
+        """Fresh parameters; as in torch, all layers begin with the same."""
+        return self._fresh(self.decoder_layer, self.num_layers, self.norm, rng, dtype)
 
     def noise(self, rng: np.random.Generator, tgt: Shape, memory: Shape) -> dict[str, Array]:
         """Masks of dropout for a tgt and a memory of these shapes, True where something is kept."""
@@ -299,6 +316,11 @@ class Transformer:
             return {{"mask": "src_mask"}.get(word, word): d for word, d in own.items()} | grads
 
         return y, backward
+
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
+        """Fresh parameters as torch draws them: all matrices uniform in ±√(6 / (rows + columns)), each its own."""
+        drawn = fresh(self._made(), rng, dtype)
+        return {name: xavier(rng, a.shape).astype(dtype) if a.ndim == 2 else a for name, a in drawn.items()}
 
     def noise(self, rng: np.random.Generator, src: Shape, tgt: Shape) -> dict[str, Array]:
         """Masks of dropout for a src and a tgt of these shapes, True where something is kept."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import _check
 from ._check import Array, Gradients
-from ._parts import Back, Block, Layer, Parts, add, part
+from ._parts import Back, Block, Layer, Parts, add, fresh, part
 from .activation import GELU
 from .attention import check_mask
 from .dropout import Dropout
@@ -135,6 +135,10 @@ class _TransformerLayer:
             masks[f"{name}.mask"] = made[name].noise(rng, shape)["mask"]
         return masks
 
+    def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
+        """Fresh parameters of all parts, drawn as torch draws them."""
+        return fresh(self._made(), rng, dtype)
+
     def _run(self, parts: Parts, x: Array, *attentions: Block) -> tuple[Array, Back]:
         """The attentions and then the projections, one block behind the other."""
         last = len(attentions) + 1
@@ -200,8 +204,8 @@ class TransformerEncoderLayer(_TransformerLayer):
 
         return y, backward
 
-    def noise(self, rng: np.random.Generator, src: Shape) -> dict[str, Array]:
-        """Masks of dropout for a src of this shape, True where something is kept."""
+    def noise(self, rng: np.random.Generator, src: Shape, dtype: type = np.float64) -> dict[str, Array]:  # noqa: ARG002
+        """Masks of dropout for a src of this shape, True where something is kept. A mask has no use for dtype."""
         return self._noise(rng, src, {"self_attn": src})
 
 

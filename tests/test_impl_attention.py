@@ -296,3 +296,34 @@ BAD = [
 def test_bad_call_is_refused_by_name(layer, call, error, word):
     with pytest.raises(error, match=rf"^{layer}: .*\b{word}\b"):
         call()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("MultiheadAttention", {"embed_dim": 48, "num_heads": 4, "add_bias_kv": True}),
+        ("MultiheadAttention", {"embed_dim": 48, "num_heads": 4, "kdim": 24, "vdim": 12, "bias": False}),
+        ("TransformerEncoderLayer", {"d_model": 48, "nhead": 4, "dim_feedforward": 30}),
+        ("TransformerDecoderLayer", {"d_model": 48, "nhead": 4, "dim_feedforward": 30, "bias": False}),
+        ("Transformer", {"d_model": 48, "nhead": 4, "dim_feedforward": 30, "batch_first": True}),
+    ],
+)
+def test_fresh_parameters_are_spread_as_those_of_torch(name, options):
+    ours = getattr(impl, name)(**options).initial_parameters(np.random.default_rng(0), np.float32)
+    torch.manual_seed(0)
+    theirs = {n: t.numpy() for n, t in getattr(torch.nn, name)(**options).state_dict().items()}
+    assert {n: a.shape for n, a in ours.items()} == {n: a.shape for n, a in theirs.items()}
+    for word, a in ours.items():
+        assert a.dtype == np.float32
+        if a.size < 1000:  # spread is told only by many
+            continue
+        np.testing.assert_allclose([a.std(), abs(a).max()], [theirs[word].std(), abs(theirs[word]).max()], rtol=0.05)
+
+
+def test_the_layers_of_a_stack_begin_as_copies_that_share_no_memory():
+    layer = impl.TransformerDecoderLayer(4, 2, 3)
+    params = impl.TransformerDecoder(layer, 2, impl.LayerNorm(4)).initial_parameters(np.random.default_rng(0))
+    first, second = params["layers.0.linear1.weight"], params["layers.1.linear1.weight"]
+    np.testing.assert_array_equal(first, second)
+    assert not np.shares_memory(first, second)
+    assert list(params)[-2:] == ["norm.weight", "norm.bias"]

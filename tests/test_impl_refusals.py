@@ -203,7 +203,7 @@ def test_mixed_precision_is_refused(layer, argument):
 
 
 # "Flat" has an axis more, for an output of one axis is flat already.
-CHANGES = [lambda a: a[None], lambda a: a.reshape(-1, *(1,) * a.ndim), lambda a: a[..., :0]]
+CHANGES = [lambda a: a[None], lambda a: a.reshape(-1, *(1,) * a.ndim), lambda a: np.atleast_1d(a)[..., :0]]
 
 
 @pytest.mark.parametrize("layer", GOOD)
@@ -211,10 +211,6 @@ CHANGES = [lambda a: a[None], lambda a: a.reshape(-1, *(1,) * a.ndim), lambda a:
 def test_cotangent_of_another_shape_is_refused(layer, change):
     call, inputs = GOOD[layer]
     y, backward = call(**inputs)
-    first, *others = map(np.ones_like, y if isinstance(y, tuple) else (y,))
-    with pytest.raises(ValueError, match=r"\bdy\b") as caught:
-        backward(change(first), *others)
-    assert_ours(caught.value, layer)
     cotangents = [np.ones_like(part) for part in (y if isinstance(y, tuple) else (y,))]
     for number, dy in enumerate(cotangents):
         with pytest.raises(ValueError, match=r"\bd(y|h_\w|c_\w)\b") as caught:
