@@ -12,6 +12,7 @@ from . import _check
 from ._check import Array, Gradients
 from ._parameters import xavier
 from ._parts import Layer, Parts, add, fresh, part
+from .attention import causal
 from .normalization import LayerNorm
 from .transformer_layer import Answer, TransformerDecoderLayer, TransformerEncoderLayer, check_masks
 
@@ -21,6 +22,14 @@ Shape = tuple[int, ...]
 def _built(value: Any, cls: type) -> Any:
     """A layer from its options, where these stand for it."""
     return cls(**value) if isinstance(value, Mapping) else value
+
+
+def _is_causal(told: bool | None, mask: Any) -> bool:
+    """What is said of a mask, else whether it is the causal one, as torch looks."""
+    if told is not None or mask is None:
+        return told is True
+    found = np.asarray(mask)
+    return found.ndim == 2 and np.array_equal(found, causal(found.shape[0], found.shape[1], found.dtype))
 
 
 def _numbered(masks: list[dict[str, Array]]) -> dict[str, Array]:
@@ -99,13 +108,14 @@ class TransformerEncoder(_Stack):
     """y = norm(layer_n(… layer_1(src))): `num_layers` layers as `encoder_layer` is, each with parameters of its own.
 
     `encoder_layer` is a `TransformerEncoderLayer`, or its options as a mapping; `norm` a layer, the options of a
-    `LayerNorm`, or None. `training` and `is_causal` take the place of the layer's own; None is False.
+    `LayerNorm`, or None. `training` and `is_causal` take the place of the layer's own; with None
+    a mask is taken for the causal one where it looks like it.
 
     Shapes: src and y as for the layer, and so are `mask`, the layer's src_mask, and src_key_padding_mask, which all
     layers are given. Parameters and masks of dropout go by `layers.0.linear1.weight` and so on, and `norm.weight`.
 
-    Gradient: the chain rule; those of the masks are sums over the layers. torch tells a causal mask by its values, then
-    leaves it out, and has no gradient for it.
+    Gradient: the chain rule; those of the masks are sums over the layers. A mask taken for the causal one is not looked
+    at further, as for `MultiheadAttention`, and then has gradient 0, which is torch's convention.
 
     Raises ValueError or TypeError for what a layer refuses, and for parameters that belong to none.
 
@@ -125,7 +135,7 @@ class TransformerEncoder(_Stack):
         self, src: Array, mask: Array | None = None, src_key_padding_mask: Array | None = None, **params: Array
     ) -> Answer:
         """y and its backward pass."""
-        layer = replace(self.encoder_layer, is_causal=self.is_causal is True, training=self.training)
+        layer = replace(self.encoder_layer, is_causal=_is_causal(self.is_causal, mask), training=self.training)
         masks = {
             "mask": ("src_mask", mask),
             "src_key_padding_mask": ("src_key_padding_mask", src_key_padding_mask),
@@ -178,7 +188,7 @@ class TransformerDecoder(_Stack):
         """y and its backward pass."""
         layer = replace(
             self.decoder_layer,
-            tgt_is_causal=self.tgt_is_causal is True,
+            tgt_is_causal=_is_causal(self.tgt_is_causal, tgt_mask),
             memory_is_causal=self.memory_is_causal,
             training=self.training,
         )

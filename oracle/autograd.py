@@ -42,6 +42,8 @@ FUSED = (
     "aten::_log_softmax_backward_data",
     "aten::native_batch_norm",
     "aten::native_batch_norm_backward",
+    "aten::native_layer_norm",
+    "aten::native_layer_norm_backward",
     "aten::gelu",
     "aten::gelu_backward",
 )
@@ -49,15 +51,23 @@ FUSED = (
 IN_PLACE = ("aten::sigmoid_", "aten::tanh_")
 
 
+def _short(tensor: torch.Tensor) -> torch.Tensor:
+    """Where a number needs no more than 20 bits, which one that was rounded hardly ever does."""
+    scaled = torch.frexp(tensor).mantissa * 2**20
+    return scaled == scaled.trunc()
+
+
 class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While active, every intermediate result of torch is off by ±step, relative to each element; zeros stay zeros.
 
-    The rounding errors of a computation, made large enough to be measured: Monte Carlo arithmetic (Parker, 1997).
+    The rounding errors of a computation, made large enough to be measured: Monte Carlo arithmetic (Parker, 1997). With
+    `exact`, results that need few bits stay, too: nothing was rounded there.
     """
 
-    def __init__(self, step: float, seed: int) -> None:
+    def __init__(self, step: float, seed: int, *, exact: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._step = step
+        self._exact = exact
         self._generator = torch.Generator().manual_seed(seed)
 
     @classmethod
@@ -80,7 +90,9 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for tensor, kind in zip(made, func._schema.returns, strict=False):
             computed = kind.alias_info is None or func.name() in IN_PLACE
             if computed and isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
-                signs = torch.randint(0, 2, tensor.shape, generator=self._generator) * 2 - 1
+                signs = torch.randint(0, 2, tensor.shape, generator=self._generator).to(tensor.dtype) * 2 - 1
+                if self._exact:
+                    signs.mul_(~_short(tensor))
                 tensor.mul_(1 + self._step * signs)
         return result
 

@@ -9,14 +9,16 @@ roundoff. The budget of an element is the sum of
 - the reference's own error at T, max|torch_T - t| over the array, but at most six times its root mean square; for
   float64 it is estimated from float32, and from what comes out where operations of torch that compute several things
   at once are taken apart (batch normalisation adds thousands of numbers one by one, in float32 with more digits);
+- how far t jumps when every intermediate result that is not exact is off by its last digit: a difference that should be
+  zero and is one rounding decides on which side of a kink the reference is, and another program may be on the other;
 - T's smallest normal number, times the largest that enters (below it intermediates may be lost: e^-730 is 0 to torch).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -43,14 +45,15 @@ class Expected:
     """One array of the reference's answer with its budget.
 
     `value` is the truth in float64. `parts` are the terms of the budget from cheap to costly; most answers are within
-    the first and never ask for the others.
+    the first and never ask for the others. `jump` is what a kink adds to them, asked for by answers that are outside.
     """
 
     value: Array
     parts: tuple[Callable[[], Array | float], ...]
+    jump: Callable[[], Array | float] = lambda: 0.0
 
     def budgets(self) -> Iterator[Array]:
-        """The sum of the first part, of the first two, and so on to the whole budget."""
+        """The sum of the first part, of the first two, and so on to all of them."""
         total: Array = np.zeros(self.value.shape)
         for part in self.parts:
             total = total + part()
@@ -59,12 +62,13 @@ class Expected:
     @cached_property
     def budget(self) -> Array:
         """The whole budget, element by element; infinite where torch in T has no finite answer but float64 has."""
-        *_, whole = self.budgets()
-        return whole
+        *_, smooth = self.budgets()
+        return smooth + self.jump()
 
     def replaced(self, value: Array, times: float = 1) -> Expected:
         """Another value with the same budget, or a multiple of it."""
-        return Expected(value, tuple(lambda part=part: times * part() for part in self.parts))  # type: ignore[misc]
+        parts = tuple(lambda part=part: times * part() for part in self.parts)
+        return Expected(value, parts, lambda: times * self.jump())
 
 
 class Reference:
@@ -131,9 +135,8 @@ class Reference:
         t = pick(self.truth)
         if t.dtype.kind != "f":
             return Expected(t, (lambda: 0.0,))
-        return Expected(
-            t, (lambda: self._rounding(t), lambda: self._own_error(pick, t), lambda: self._movement(pick, t))
-        )
+        costly = (partial(self._own_error, pick, t), partial(self._movement, pick, t))
+        return Expected(t, (partial(self._rounding, t), *costly), partial(self._jump, pick, t))
 
     def _rounding(self, t: Array) -> Array:
         """u·|t| + u·max|t| + what underflow may do."""
@@ -174,15 +177,34 @@ class Reference:
         pairs += [(g, self.truth.gradients[name]) for name, g in answer.gradients.items()]
         return all(bool((np.isfinite(a) | ~np.isfinite(t)).all()) for a, t in pairs)
 
+    @cached_property
+    def _rounded_otherwise(self) -> list[Answer]:
+        """The reference on the case as it is, with intermediate results off by their last digit."""
+        case = self._case.astype(np.float64)
+        answers = []
+        for seed in range(TRIES):
+            with RoundingErrors(2 * unit_roundoff(self._dtype), seed, exact=True):
+                answers.append(self._ask(case))
+        return answers
+
+    def _jump(self, pick: Callable[[Answer], Array], t: Array) -> Array:
+        """The largest difference of each element; infinite where t stops being finite."""
+        return _farthest((pick(answer) for answer in self._rounded_otherwise), t)
+
     def _movement(self, pick: Callable[[Answer], Array], t: Array) -> Array:
         """The largest movement of each element, scaled from STEP back to u; infinite where t stops being finite."""
-        moved = np.zeros(t.shape)
-        with np.errstate(invalid="ignore"):
-            for answer in self._moved:
-                difference = np.abs(pick(answer) - t)
-                lost = np.isfinite(t) & ~np.isfinite(difference)
-                moved = np.fmax(moved, np.where(lost, np.inf, difference))
-        return moved * (unit_roundoff(self._dtype) / STEP)
+        return _farthest((pick(answer) for answer in self._moved), t) * (unit_roundoff(self._dtype) / STEP)
+
+
+def _farthest(answers: Iterable[Array], t: Array) -> Array:
+    """The largest distance of each element from t; infinite where t is finite and an answer is not."""
+    farthest = np.zeros(t.shape)
+    with np.errstate(invalid="ignore"):
+        for answer in answers:
+            difference = np.abs(answer - t)
+            lost = np.isfinite(t) & ~np.isfinite(difference)
+            farthest = np.fmax(farthest, np.where(lost, np.inf, difference))
+    return farthest
 
 
 def _typical(difference: Array) -> float:

@@ -6,6 +6,7 @@ import builtins
 import dis
 from collections import Counter
 from functools import cache
+from types import CodeType
 
 import numpy as np
 import pytest
@@ -142,13 +143,22 @@ def test_an_edit_changes_values_and_keeps_the_shape(name):
 FORMULAS = [contract for contract in gradjury.contracts.ALL.values() if contract.reference.source]
 
 
+def codes(code):
+    """A code object and all that are in it."""
+    yield code
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            yield from codes(const)
+
+
 @pytest.mark.parametrize("contract", FORMULAS, ids=lambda contract: contract.name)
 def test_a_formula_needs_nothing_but_torch_in_a_script(contract):
-    scope = {"torch": torch}
-    exec(compile(contract.reference.source, contract.name, "exec", dont_inherit=True), scope)
-    formula = scope[contract.reference.function.__name__]
-    used = {step.argval for step in dis.get_instructions(formula) if step.opname == "LOAD_GLOBAL"}
-    assert used <= {"torch", *dir(builtins)}
+    source = compile(contract.reference.source, contract.name, "exec", dont_inherit=True)
+    exec(source, {"torch": torch})
+    steps = [step for code in codes(source) for step in dis.get_instructions(code)]
+    used = {step.argval for step in steps if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    defined = {step.argval for step in steps if step.opname == "STORE_NAME"}
+    assert used - defined <= {"torch", *dir(builtins)}
 
 
 def test_a_misspelt_contract_is_an_attribute_error_and_get_suggests():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from inspect import Parameter
 from typing import Any
 
+import numpy as np
 import torch
 from hypothesis import strategies as st
 
+from ...oracle.vjp import Case
 from ..contract import Contract
 from ..domain import Draft
 from ..twins import Module, Noisy
@@ -52,6 +54,18 @@ WHOLE = Module(
     parts={"custom_encoder": ENCODERS, "custom_decoder": DECODERS},
     instead=DEFAULTS | dict.fromkeys(("d_model", "nhead", "num_encoder_layers", "num_decoder_layers"), Parameter.empty),
 )
+
+
+def _taken_for_causal(mask: str, told: str) -> dict[str, Callable[[Case], bool]]:
+    """The convention of a mask of which nothing is told, and which is causal by its values."""
+
+    def holds(case: Case) -> bool:
+        given = case.inputs.get(mask)
+        if given is None or case.config.get(told) is not None or given.dtype == bool:
+            return False
+        return np.array_equal(given, np.triu(np.full(given.shape[-2:], -np.inf), 1))
+
+    return {f"{mask} is taken for the causal one, and then is not looked at further": holds}
 
 
 class Options(dict[str, Any]):
@@ -176,9 +190,20 @@ def _whole_noise(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 TransformerEncoder = Contract(
-    "TransformerEncoder", Noisy(ENCODERS, lambda config: _noise(config["num_layers"], ENCODER_NOISE)), _encoder
+    "TransformerEncoder",
+    Noisy(ENCODERS, lambda config: _noise(config["num_layers"], ENCODER_NOISE)),
+    _encoder,
+    conventions=_taken_for_causal("mask", "is_causal"),
 )
 TransformerDecoder = Contract(
-    "TransformerDecoder", Noisy(DECODERS, lambda config: _noise(config["num_layers"], DECODER_NOISE)), _decoder
+    "TransformerDecoder",
+    Noisy(DECODERS, lambda config: _noise(config["num_layers"], DECODER_NOISE)),
+    _decoder,
+    conventions=_taken_for_causal("tgt_mask", "tgt_is_causal"),
 )
-Transformer = Contract("Transformer", Noisy(WHOLE, _whole_noise), _transformer)
+Transformer = Contract(
+    "Transformer",
+    Noisy(WHOLE, _whole_noise),
+    _transformer,
+    conventions=_taken_for_causal("src_mask", "src_is_causal") | _taken_for_causal("tgt_mask", "tgt_is_causal"),
+)

@@ -160,6 +160,7 @@ class Bench:
         *,
         script: Script,
         verdict: Callable[[tuple[int, ...]], Verdict] | None = None,
+        enough: float = 1.0,
     ) -> None:
         """Compare one array and count it; Broken where the shape or an element differs."""
         got = np.asarray(got)
@@ -167,7 +168,7 @@ class Bench:
             finding = f"its shape is {got.shape}, torch's is {expected.value.shape}"
             fault = Fault.BACKWARD if what.startswith("gradient") else Fault.FORWARD
             raise Broken(what, finding, case, script=script, verdict=self.refusal(case, fault, finding))
-        comparison = compare(got, expected)
+        comparison = compare(got, expected, enough)
         self.tally.add(comparison)
         if not comparison.agrees:
             decide = None if verdict is None else partial(verdict, comparison.index)
