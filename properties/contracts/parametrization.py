@@ -31,21 +31,32 @@ def spectral_norm(weight, _u=None, _v=None, n_power_iterations=1, eps=1e-12, dim
     return (y, norm._u.clone(), norm._v.clone()) if training else y
 
 
-def _shape(d: Draft, least: int) -> Shape:
-    return tuple(d.size(4) for _ in range(d(st.sampled_from((2, 3, 2, 4, least)))))
+def _shape(d: Draft) -> Shape:
+    return tuple(d.size(4) for _ in range(d(st.sampled_from((2, 3, 2, 4, 1)))))
+
+
+def _emptied(d: Draft, shape: Shape, kept: int | None) -> Shape:
+    """Now and then a shape whose last axis is empty, or the one before where the last is kept: torch then takes it."""
+    if len(shape) == 1 or not d(st.sampled_from((False,) * 15 + (True,))):
+        return shape
+    last = len(shape) - 1
+    empty = last if kept is None or kept % len(shape) != last else last - 1
+    return tuple(0 if axis == empty else n for axis, n in enumerate(shape))
 
 
 def _weight_norm(d: Draft) -> dict[str, Spec]:
-    shape = _shape(d, 1)
+    shape = _shape(d)
     dim = d.option("dim", st.sampled_from((None, *range(-len(shape), len(shape)))))
+    shape = _emptied(d, shape, dim)
     whole = dim in (None, -1)
     lengths = () if whole else tuple(n if axis == dim % len(shape) else 1 for axis, n in enumerate(shape))
     return {"weight_g": Real(lengths), "weight_v": Real(shape)}
 
 
 def _spectral_norm(d: Draft) -> dict[str, Spec]:
-    shape = _shape(d, 1)
+    shape = _shape(d)
     dim = d.option("dim", st.integers(-len(shape), len(shape) - 1))
+    shape = _emptied(d, shape, dim)
     d.option("n_power_iterations", st.integers(1, 3))
     d.option("eps", st.sampled_from((1e-12, 1e-3, 1.0, 100.0)))
     d.option("training", st.booleans())

@@ -173,8 +173,8 @@ def _transformer(d: Draft) -> dict[str, Spec]:
     ]
     training = d.option("training", st.sampled_from((True, True, False)))
     for name, (own, stack), attentions in zip(("encoder", "decoder"), sides, scores, strict=True):
-        # Of a side that drops nothing torch draws nothing: its masks would be taken for the other's.
-        shapes = _noise_shapes(own, stack, batch, attentions) if training and own["dropout"] else {}
+        # Of a side that drops nothing or all torch draws nothing: its masks would be taken for the other's.
+        shapes = _noise_shapes(own, stack, batch, attentions) if training and 0 < own["dropout"] < 1 else {}
         side = kept(d, own["dropout"], shapes) | _learned(own, stack, tuple(attentions))
         specs |= {f"{name}.{word}": spec for word, spec in side.items()}
     return specs
