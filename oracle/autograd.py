@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -49,6 +51,8 @@ FUSED = (
 )
 # The operations in place that compute something; the LSTM cell's gates are made so.
 IN_PLACE = ("aten::sigmoid_", "aten::tanh_")
+# How many random signs a disturbed computation has: to draw new ones for each result takes longer than the rest.
+POOL = 2**14
 
 
 def _short(tensor: torch.Tensor) -> torch.Tensor:
@@ -66,9 +70,10 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self, step: float, seed: int, *, exact: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._step = step
         self._exact = exact
-        self._generator = torch.Generator().manual_seed(seed)
+        self._random = random.Random(seed)
+        signs = np.random.default_rng(seed).choice((-1.0, 1.0), POOL)
+        self._factors = torch.from_numpy(1 + step * signs).repeat(2)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -80,21 +85,36 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
         An operation that computes inside what may cancel there is taken apart first.
         """
-        if func.name() in FUSED:
+        fused, computed = _kind(func)
+        if fused:
             from torch._decomp import decomposition_table  # takes a second, and most trials never come here
 
             with self:
                 return decomposition_table[func](*args, **(kwargs or {}))
         result = func(*args, **(kwargs or {}))
-        made = result if isinstance(result, tuple) else (result,)
-        for tensor, kind in zip(made, func._schema.returns, strict=False):
-            computed = kind.alias_info is None or func.name() in IN_PLACE
-            if computed and isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
-                signs = torch.randint(0, 2, tensor.shape, generator=self._generator).to(tensor.dtype) * 2 - 1
-                if self._exact:
-                    signs.mul_(~_short(tensor))
-                tensor.mul_(1 + self._step * signs)
+        if any(computed):
+            made = result if isinstance(result, tuple) else (result,)
+            for tensor, new in zip(made, computed, strict=False):
+                if new and isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
+                    self._disturb(tensor)
         return result
+
+    def _disturb(self, tensor: torch.Tensor) -> None:
+        """Multiply by factors 1 ± step, those from a random place on, over and over where the tensor is large."""
+        start, count = self._random.randrange(POOL), tensor.numel()
+        factors = self._factors[start : start + min(count, POOL)]
+        if count > POOL:
+            factors = factors.repeat(count // POOL + 1)[:count]
+        factors = factors.view(tensor.shape)
+        tensor.mul_(torch.where(_short(tensor), 1, factors) if self._exact else factors)
+
+
+@cache
+def _kind(func: Any) -> tuple[bool, tuple[bool, ...]]:
+    """Whether an operation is taken apart, and which of its results are new numbers."""
+    name = func.name()
+    new = tuple(kind.alias_info is None or name in IN_PLACE for kind in func._schema.returns)
+    return name in FUSED, new
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ roundoff. The budget of an element is the sum of
 - the reference's own error at T, max|torch_T - t| over the array, but at most six times its root mean square; for
   float64 it is estimated from float32, and from what comes out where operations of torch that compute several things
   at once are taken apart (batch normalisation adds thousands of numbers one by one, in float32 with more digits);
-- how far t jumps when every intermediate result that is not exact is off by its last digit: a difference that should be
-  zero and is one rounding decides on which side of a kink the reference is, and another program may be on the other;
+- how far t jumps, by more than ALLOWED times the rest, when every intermediate result that is not exact is off by its
+  last digit: where a difference should be zero and is one rounding, that decides on which side of a kink the reference
+  is, and another program may be on the other;
 - T's smallest normal number, times the largest that enters (below it intermediates may be lost: e^-730 is 0 to torch).
 """
 
@@ -63,7 +64,8 @@ class Expected:
     def budget(self) -> Array:
         """The whole budget, element by element; infinite where torch in T has no finite answer but float64 has."""
         *_, smooth = self.budgets()
-        return smooth + self.jump()
+        jump = self.jump()
+        return smooth + np.where(jump > ALLOWED * smooth, jump, 0.0)  # below it is the movement once more
 
     def replaced(self, value: Array, times: float = 1) -> Expected:
         """Another value with the same budget, or a multiple of it."""

@@ -90,6 +90,18 @@ def test_tie_does_not_excuse_another_winner(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("rounded", "x"), [(True, [0.1, 0.7, -0.8]), (False, [1.0, 7.0, -8.0])])
+def test_kink_is_excused_where_one_rounding_decides_its_side_and_only_there(dtype, rounded, x):
+    # Tenths are rounded, and so are their products with 0.9; of whole numbers the sum is 0, where torch has a rule.
+    c = case(dtype, x=x, dy=1.0)
+    factor = 0.9 if rounded else 2.0
+    expected = Reference(in_torch(lambda x: torch.relu((x * factor).sum())), c).gradient("x")
+    for passed in (0.0, factor):
+        assert compare(np.full(3, passed, dtype), expected).agrees == (rounded or passed == 0)
+    assert not compare(np.full(3, 20 * factor, dtype), expected).agrees
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_tie_that_torch_finds_again_in_its_backward_has_a_finite_budget(dtype):
     # amax shares the cotangent among the elements equal to its output, which it compares in the backward.
     c = case(dtype, x=[2.0, 2.0, 1.0], dy=3.0)

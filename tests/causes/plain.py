@@ -250,7 +250,8 @@ class CrossEntropyLoss(Plain):
 
 
 def pair(value):
-    return value if isinstance(value, tuple) else (value, value)
+    first, *others = value if isinstance(value, tuple) else (value,)
+    return (first, *(others or [first]))
 
 
 def sizes(spatial, kernel, stride):
