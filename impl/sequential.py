@@ -24,7 +24,8 @@ class Sequential:
     Gradient: the chain rule, from the last layer to the first: what a layer answers for its first argument is the next
     one's cotangent. The gradient of x, unless it holds indices, stands under "x".
 
-    Raises ValueError for parameters whose names begin with no layer's number.
+    Raises ValueError for parameters whose names begin with no layer's number; the backward KeyError where a layer
+    behind another one answers no gradient of its input.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Sequential.html
     """
@@ -74,7 +75,10 @@ class Sequential:
             for number, (back, others) in reversed(list(enumerate(backwards))):
                 own = dict(back(passed, *(np.zeros_like(other) for other in others if other.dtype.kind == "f")))
                 first = _first_argument(self.layers[number])
-                passed = own.pop(first) if first in own else None
+                passed = own.pop(first, None)
+                if passed is None and number:
+                    found = ", ".join(own) or "nothing"
+                    raise KeyError(f"Sequential: layer {number} answers no gradient of its input {first}, but {found}")
                 grads |= {f"{number}.{name}": value for name, value in own.items()}
             return grads if passed is None else {"x": passed, **grads}
 

@@ -95,7 +95,7 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if any(computed):
             made = result if isinstance(result, tuple) else (result,)
             for tensor, new in zip(made, computed, strict=False):
-                if new and isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
+                if new and isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and not tensor.is_meta:
                     self._disturb(tensor)
         return result
 

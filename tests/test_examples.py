@@ -4,6 +4,7 @@ import importlib.util
 import runpy
 import sys
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ def wrong_backward(layer, change):
     """The class of a layer whose gradients are changed before it answers them."""
 
     class Wrong(layer):
+        @wraps(layer.__call__)  # Sequential looks what the layer calls its input
         def __call__(self, *args, **params):
             y, backward = super().__call__(*args, **params)
             return y, lambda dy: change(backward(dy))
@@ -98,3 +100,25 @@ def test_digits_names_the_step_and_the_layer_of_a_wrong_gradient(example, monkey
     found = result.training.departure
     assert (found.step, found.owner, found.what) == (3, "layer 0 (Wrong)", "gradient of weight")
     assert "left at step 3, layer 0 (Wrong), gradient of weight" in capsys.readouterr().out
+
+
+def test_text(example, tmp_path, capsys):
+    results = example("text").main(steps=3, batch=2, to=tmp_path)
+    assert len(results) == 2
+    for name, result in zip(("lstm", "transformer"), results, strict=True):
+        assert result.training.holds
+        assert 3 < result.entropy < 3.2  # English, with spaces and punctuation
+        assert not result.holds  # three steps are too few
+        assert replace(result, loss=result.entropy - 0.01).holds
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert capsys.readouterr().out.count("3 steps in lockstep") == 2
+
+
+def test_text_names_the_step_and_the_layer_of_a_wrong_gradient(example, monkeypatch, tmp_path):
+    text = example("text")
+    wrong = wrong_backward(impl.TransformerEncoderLayer, lambda grads: grads | {"src": grads["src"] * (1 + 1e-9)})
+    monkeypatch.setattr(text, "TransformerEncoderLayer", wrong)
+    result = text.train("transformer", steps=2, batch=2, seed=0, to=tmp_path)
+    found = result.training.departure
+    assert (found.step, found.owner, found.what) == (0, "layer 3 (Wrong)", "gradient of x")
+    assert not replace(result, loss=0.0).holds

@@ -120,6 +120,45 @@ def test_a_bug_in_a_layer_is_named_by_step_and_layer(planted, step, owner, what)
     assert len(result.losses) == step + 1  # it stops there
 
 
+class StateCut(impl.LSTM):
+    """The backward ends at every step: the state it began with counts as a constant."""
+
+    def __call__(self, x, **weights):
+        answer, _ = super().__call__(x, **weights)
+        state, backs = {}, []
+        for step in range(x.shape[1]):
+            (_, *after), back = super().__call__(x[:, step : step + 1], **state, **weights)
+            state = dict(zip(("h_0", "c_0"), after, strict=True))
+            backs.append(back)
+
+        def backward(dy, *dstates):
+            none = [np.zeros_like(d) for d in dstates]
+            parts = [back(dy[:, step : step + 1], *none) for step, back in enumerate(backs)]
+            dx = np.concatenate([part["x"] for part in parts], axis=1)
+            return {"x": dx, **{name: sum(part[name] for part in parts) for name in weights}}
+
+        return answer, backward
+
+
+def train_on_text(lstm, length):
+    network = Sequential(impl.Embedding(5, 3), lstm(3, 4, batch_first=True), impl.Flatten(0, 1), Linear(4, 5))
+    rng = np.random.default_rng(0)
+
+    def batches():
+        for _ in range(4):
+            text = rng.integers(0, 5, (2, length + 1))
+            yield {"x": text[:, :-1], "target": text[:, 1:].ravel()}
+
+    return lockstep(network, CrossEntropyLoss(), Adam(0.01), network.initial_parameters(rng), batches())
+
+
+def test_a_cut_through_time_is_named_by_the_weights_of_the_recurrent_layer():
+    assert train_on_text(impl.LSTM, 6).holds
+    assert train_on_text(StateCut, 1).holds  # nothing is cut
+    found = train_on_text(StateCut, 2).departure
+    assert (found.step, found.owner, found.what) == (0, "layer 1 (StateCut)", "gradient of weight_ih_l0")
+
+
 @pytest.mark.parametrize(
     ("optimizer", "what"),
     [
