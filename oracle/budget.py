@@ -8,7 +8,8 @@ roundoff. The budget of an element is the sum of
 - u·|t|, and u·max|t| over the array (the rounding of intermediates);
 - the reference's own error at T, max|torch_T - t| over the array, but at most six times its root mean square; for
   float64 it is estimated from float32, and from what comes out where operations of torch that compute several things
-  at once are taken apart (batch normalisation adds thousands of numbers one by one, in float32 with more digits);
+  at once are taken apart (batch normalisation adds thousands of numbers one by one, in float32 with more digits) and
+  sums are added one by one;
 - how far t jumps, by more than ALLOWED times the rest, when every intermediate result that is not exact is off by its
   last digit: where a difference should be zero and is one rounding, that decides on which side of a kink the reference
   is, and another program may be on the other;

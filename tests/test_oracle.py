@@ -69,6 +69,15 @@ def test_zeros_instead_of_the_gradient_of_a_large_array_are_caught(dtype, functi
     assert not compare(np.zeros(4096, dtype), Reference(in_torch(function), c).gradient("x")).agrees
 
 
+def test_long_sum_may_be_added_one_by_one_and_no_worse():
+    # Which loses some hundred times the digits of torch's way.
+    x = np.random.default_rng(0).standard_normal((100_000, 4))
+    expected = Reference(in_torch(lambda x: x.sum(0)), case(x=x, dy=np.ones(4))).output(0)
+    one_by_one = x.cumsum(0)[-1]
+    assert compare(one_by_one, expected).agrees
+    assert not compare(one_by_one * (1 + 1e-11), expected).agrees
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_kink_does_not_excuse_another_convention(dtype):
     c = case(dtype, x=[0.0, 1.0, -1.0, 2.0], dy=[0.5, 1.0, 2.0, 3.0])
