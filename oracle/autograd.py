@@ -77,12 +77,12 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While active, every intermediate result of torch is off by ±step, relative to each element; zeros stay zeros.
 
     The rounding errors of a computation, made large enough to be measured: Monte Carlo arithmetic (Parker, 1997). With
-    `exact`, results that need few bits stay, too: nothing was rounded there.
+    `exact`, results that need few bits stay, too: nothing was rounded there. With `whole`, nothing is taken apart.
     """
 
-    def __init__(self, step: float, seed: int, *, exact: bool = False) -> None:
+    def __init__(self, step: float, seed: int, *, exact: bool = False, whole: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._step, self._exact = step, exact
+        self._step, self._exact, self._whole = step, exact, whole
         self._random = random.Random(seed)
         signs = np.random.default_rng(seed).choice((-1.0, 1.0), POOL)
         self._factors = torch.from_numpy(1 + step * signs).repeat(2)
@@ -99,9 +99,9 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         disturbed, but another way of computing to be seen.
         """
         fused, computed = _kind(func)
-        if not self._step and func.name() in SUMS and args[0].numel() and args[0].is_floating_point():
+        if not self._step and func.name() in SUMS and args[0].dim() and args[0].numel() and args[0].is_floating_point():
             return _added_one_by_one(*args, **(kwargs or {}))
-        if fused:
+        if fused and not self._whole:
             from torch._decomp import decomposition_table  # takes a second, and most trials never come here
 
             with self:
