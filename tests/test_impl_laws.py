@@ -13,11 +13,7 @@ def test_every_contract_has_a_layer_and_every_layer_a_contract():
     assert sorted(contracts.ALL) == LAYERS
 
 
-# Layers of hundreds of operations, each disturbed eight times for a budget: a tenth of the suite's time each.
-STACKS = {"TransformerDecoderLayer", "TransformerEncoder", "TransformerDecoder", "Transformer"}
-
-
 # All laws of a layer together: they share what is drawn, and what torch answers.
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer_keeps_every_law(name):
-    gradjury.check_layer(getattr(impl, name), to=name, strict=True, examples=10 if name in STACKS else 25)
+    gradjury.check_layer(getattr(impl, name), to=name, strict=True, examples=25)
