@@ -117,7 +117,7 @@ def train(name: str, *, steps: int, batch: int, seed: int, to: Path) -> Result:
     return result
 
 
-def main(*, steps: int = 300, batch: int = 16, seed: int = 0, to: Path = Path()) -> list[Result]:
+def main(*, steps: int = 500, batch: int = 16, seed: int = 0, to: Path = Path()) -> list[Result]:
     """Train both."""
     return [train(name, steps=steps, batch=batch, seed=seed, to=to) for name in NETWORKS]
 
