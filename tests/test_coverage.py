@@ -228,6 +228,8 @@ def test_without_being_asked_nothing_is_counted():
 SAME_AS_GIVEN = "without its array torch takes the one it starts with, which changes nothing"
 EXCLUSIVE = "torch takes one of them"
 ROUNDED = "most factors give a whole size, for which there is nothing to compute again"
+UNBATCHED = "torch takes the same arrays both ways hardly ever but without a batch, where there is nothing to put first"
+HINT = "beside a padding mask it is not looked at, and without any mask it may not be said"
 # Gaps of a hundred examples that are in the nature of the layer, by how they begin, with the reason.
 NORMS = ["GroupNorm", "LayerNorm", *(f"{kind}Norm{n}d" for kind in ("Batch", "Instance") for n in (1, 2, 3))]
 SIZES = ["the options size and scale_factor", "the options size and recompute_scale_factor"]
@@ -240,6 +242,19 @@ GAPS = {
     "UpsamplingNearest2d": {SIZES[0]: EXCLUSIVE},
     "UpsamplingBilinear2d": {SIZES[0]: EXCLUSIVE},
     "Interpolate": dict.fromkeys(SIZES, EXCLUSIVE),
+    "AdaptiveLogSoftmaxWithLoss": {
+        "the option div_value changed nothing": "the shapes of the weights say it",
+        "dy[1] never showed: zero": "the loss is one number, whose cotangent is never zero",
+        "tail.2.1.weight never showed: huge": "three clusters are seldom drawn",
+    },
+    "ScaledDotProductAttention": {"the option enable_gqa changed nothing": "torch takes as many heads only without it"},
+    "LinearCrossEntropyLoss": {"dy never showed: negative zero": "mostly one number, whose cotangent is never zero"},
+    "MultiheadAttention": dict.fromkeys(("the option kdim changed", "the option vdim changed"), "the weights say it"),
+    "TransformerDecoderLayer": {"the option batch_first changed nothing": UNBATCHED},
+    "Transformer": {
+        "the option batch_first changed nothing": UNBATCHED,
+        **{f"the option {side}_is_causal changed nothing": HINT for side in ("src", "tgt", "memory")},
+    },
     "Upsample": {**dict.fromkeys(SIZES, EXCLUSIVE), "the option recompute_scale_factor changed nothing": ROUNDED},
 }
 
@@ -257,6 +272,7 @@ def test_a_hundred_examples_of_our_own_contracts_leave_no_gap_and_no_option_igno
     known = GAPS.get(name, {})
     assert [gap for gap in coverage.gaps if not gap.startswith(tuple(known))] == []
     assert [start for start in known if not any(gap.startswith(start) for gap in coverage.gaps)] == []
-    assert coverage.ignored == ()
-    for o in coverage.options:
+    # An axis counted from the end is the same axis, where torch rounds otherwise; another axis takes other arrays.
+    assert coverage.ignored == (("dim",) if name == "WeightNorm" else ())
+    for o in (o for o in coverage.options if o.name not in coverage.ignored):
         assert bool(o.honoured) == bool(o.shown)

@@ -44,7 +44,7 @@ def _attention(d: Draft) -> dict[str, Spec]:
     added_bias = d.option("add_bias_kv", st.sampled_from((False, False, True)))
     added = added_bias + d.option("add_zero_attn", st.sampled_from((False, False, True)))
     first = d.option("batch_first", st.booleans())
-    weights = d.option("need_weights", st.booleans())
+    weights = d.option("need_weights", st.sampled_from((True, False, False)))
     d.option("average_attn_weights", st.booleans())
     batch, queries, keys = d.batch(), d(PLACES), d(PLACES)
     if not weights:
