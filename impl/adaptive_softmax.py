@@ -10,6 +10,7 @@ import numpy as np
 from . import _check
 from ._check import Array, Backward, Gradients
 from ._parameters import parameters
+from ._parts import fresh
 from ._reduction import reduce, spread
 from .linear import Linear
 from .softmax import log_softmax, log_softmax_backward
@@ -150,7 +151,4 @@ class AdaptiveLogSoftmaxWithLoss:
 
     def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
         """Fresh parameters, drawn as those of Linear."""
-        layers = self._layers.items()
-        return {
-            f"{name}.{kind}": a for name, linear in layers for kind, a in linear.initial_parameters(rng, dtype).items()
-        }
+        return fresh(self._layers, rng, dtype)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ._check import Array, Backward, Gradients
+from ._parts import fresh
 
 Layer = Callable[..., tuple[Any, Backward]]
 
@@ -86,12 +87,7 @@ class Sequential:
 
     def initial_parameters(self, rng: np.random.Generator, dtype: type = np.float64) -> dict[str, Array]:
         """Fresh parameters and buffers of all layers that have any, drawn as torch draws them."""
-        return {
-            f"{number}.{name}": value
-            for number, layer in enumerate(self.layers)
-            if hasattr(layer, "initial_parameters")
-            for name, value in layer.initial_parameters(rng, dtype).items()
-        }
+        return fresh({str(number): layer for number, layer in enumerate(self.layers)}, rng, dtype)
 
     def noise(self, rng: np.random.Generator, x: Array, **params: Array) -> dict[str, Array]:
         """What the random layers need for this x, such as dropout masks; the layers run to see what each is given."""
