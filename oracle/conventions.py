@@ -27,13 +27,14 @@ Rearrange = Callable[[Array], Array]
 class Layout:
     """The axes of some inputs, and of the outputs, in another order; `axes` by rank, torch's order to the layer's.
 
-    Those named in `rotated` are filters whose kernel axes run backwards.
+    Those named in `rotated` are filters whose kernel axes run backwards. `declared`: the arguments that declare it.
     """
 
     name: str
     inputs: Mapping[str, Axes]
     outputs: Callable[[int], Axes]
     rotated: frozenset[str] = frozenset()
+    declared: str = ""
 
     def wrap(self, layer: Vjp) -> Vjp:
         """The layer, called and answering in torch's order."""
@@ -70,17 +71,20 @@ def layouts(case: Case) -> Iterator[Layout]:
     weights = {n: a.ndim for n, a in case.inputs.items() if a.ndim >= 2 and n.endswith("weight")}
     filters = frozenset(name for name, rank in weights.items() if rank > 2)
     if filters:
-        yield Layout("the filter is rotated by 180°, a convolution in the strict sense", {}, same, filters)
+        words = "the filter is rotated by 180°, a convolution in the strict sense"
+        yield Layout(words, {}, same, filters, 'weight="(out, in, rotated kernel)"')
     stored = [[None, *_stored(name, rank)] for name, rank in weights.items()]
     for choice in product(*stored):
         parts = {name: part for name, part in zip(weights, choice, strict=True) if part is not None}
         said = [words for _, words in parts.values()]
         inputs = {name: axes for name, (axes, _) in parts.items()}
+        stored_as = [_declared(inputs)] if inputs else []
         if inputs:
-            yield Layout(", ".join(said), inputs, same)
-        for words, order in _moved(x.ndim):
+            yield Layout(", ".join(said), inputs, same, declared=", ".join(stored_as))
+        for words, argument, order in _moved(x.ndim):
             same_rank = {n: order(a.ndim) for n, a in case.inputs.items() if n not in weights and a.ndim == x.ndim}
-            yield Layout(", ".join([words, *said]), {**inputs, **same_rank}, _only(x.ndim, order))
+            declared = ", ".join([argument, *stored_as])
+            yield Layout(", ".join([words, *said]), {**inputs, **same_rank}, _only(x.ndim, order), declared=declared)
 
 
 def same(rank: int) -> Axes:
@@ -100,16 +104,27 @@ def _stored(name: str, rank: int) -> list[tuple[Axes, str]]:
     ]
 
 
-def _moved(rank: int) -> list[tuple[str, Callable[[int], Axes]]]:
-    """How else the axes of an input may stand."""
-    found: list[tuple[str, Callable[[int], Axes]]] = []
-    if rank >= 3:
-        letters = {3: "NLC", 4: "NHWC", 5: "NDHWC"}
-        batched = f"channels come last ({letters.get(rank, 'N…C')})"
-        found.append((batched, lambda r: (0, *range(2, r), 1)))
-        found.append(("channels come last (no batch axis)", lambda r: (*range(1, r), 0)))
+def _declared(stored: Mapping[str, Axes]) -> str:
+    """The argument for weights that are stored in these orders."""
+    orders = {name: '"(in, out)"' if len(axes) == 2 else str(axes) for name, axes in stored.items()}
+    if list(orders) == ["weight"]:
+        return f"weight={orders['weight']}"
+    entries = ", ".join(f'"{name}": {order}' for name, order in orders.items())
+    return f"weight={{{entries}}}"
+
+
+def _moved(rank: int) -> list[tuple[str, str, Callable[[int], Axes]]]:
+    """How else the axes of an input may stand, and the argument that declares it."""
+    found: list[tuple[str, str, Callable[[int], Axes]]] = []
+    orders: tuple[Callable[[int], Axes], Callable[[int], Axes]] = (
+        lambda r: (0, *range(2, r), 1),
+        lambda r: (*range(1, r), 0),
+    )
+    letters = {3: ("NLC", "HWC"), 4: ("NHWC", "DHWC"), 5: ("NDHWC",)}
+    for layout, order in zip(letters.get(rank, ()), orders, strict=False):
+        found.append((f"channels come last ({layout})", f'layout="{layout}"', order))
     if rank == 2:
-        found.append(("samples stand in columns, (features, N)", lambda _: (1, 0)))
+        found.append(("samples stand in columns, (features, N)", "columns=True", lambda _: (1, 0)))
     return found
 
 
@@ -123,7 +138,7 @@ def other_layout(layer: Vjp, torch: Vjp, case: Case) -> str | None:
     cases = [case, elsewhere(case)]
     for layout in layouts(case):
         if all(agrees_wholly(layout.wrap(layer), torch, tried) for tried in cases):
-            return layout.name
+            return f"{layout.name}. If it is meant, declare it: {layout.declared}"
     return None
 
 
@@ -135,7 +150,10 @@ def averaged_over(answer: Answer, reference: Reference, case: Case) -> str | Non
     for words, count in counts.items():
         times = {n: Answer((), {n: np.asarray(answer.gradients[n]) * count}) for n in names if n in answer.gradients}
         if count > 1 and times and all(gradient_agrees(scaled, reference, n) for n, scaled in times.items()):
-            return f"the gradients of {', '.join(names)} are averaged over {words} ({count}) instead of summed"
+            return (
+                f"the gradients of {', '.join(names)} are averaged over {words} ({count}) instead of summed. "
+                f'If it is meant, declare it: averaged_over="{words.split()[-1]}"'
+            )
     return None
 
 

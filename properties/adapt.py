@@ -1,56 +1,83 @@
 """Bringing a stranger's layer to the one type: called with arrays by the contract's names, it answers outputs and a
 backward.
 
-Three styles are told apart by what the layer is, once it is built with a configuration:
+The styles are told apart by what the layer is, once it is built with a configuration:
 - the closure: `y, backward = layer(x, weight)`, `backward(dy)` a dict, a tuple in input order, or one array;
 - the pair: `forward(x, weight) -> (y, cache)` and `backward(dy, cache)`, two functions or two methods;
-- the object: `y = layer.forward(x)`, `dx = layer.backward(dy)`, parameters and gradients kept as attributes.
+- the derivative: `f(x)` and `df(x)`, two functions or two methods, for activations and losses;
+- the object: `y = layer.forward(x)`, `dx = layer.backward(dy)`, parameters and gradients kept as attributes, in
+  dicts or in lists; perhaps made by the first call;
+- the updating object, whose backward changes the parameters and keeps no gradients;
+- the tape: tensors with `.backward()` and `.grad`.
 """
 
 from __future__ import annotations
 
 import inspect
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypedDict, Unpack
 
-import numpy as np
+from hypothesis import strategies as st
 
-from ..oracle.vjp import Array, Backward, Outputs
-from .contract import Contract
-from .literals import script_name
+from . import contracts
+from .contract import Contract, Where
+from .declared import Conventions, Order, Translated
+from .styles.base import Adapted, StyleError, accepted, positional
+from .styles.functions import Closure, Derivative, Pair
+from .styles.stateful import RATES, Object, Updating
+from .styles.tape import Tape
 from .twins import call_arguments
 
-Parameters = Mapping[str, tuple[str, str]]
+__all__ = ["Declarations", "Layer", "Parameters", "StyleError", "adapt"]
 
-# Under which names layers keep their parameters, in the order in which they are looked for.
-ATTRIBUTES = {
-    "weight": ("weight", "W", "w", "weights", "kernel", "kernels", "filters"),
-    "bias": ("bias", "b", "biases"),
-}
+# Where a parameter and its gradient are kept: two paths, or one, and the gradient is looked for beside it.
+Parameters = Mapping[str, tuple[str, str] | str]
+
+STYLES = ("closure", "pair", "derivative", "object", "updating", "tape")
+
+# The names of methods, in the order in which they are looked for.
+FORWARD = ("forward", "forward_pass", "propagate", "forward_propagation", "feedforward", "call", "fn", "__call__")
+BACKWARD = ("backward", "backward_pass", "backprop", "backpropagate", "backward_propagation", "bprop")
+DERIVATIVE = ("derivative", "deriv", "grad", "gradient", "prime")
 
 
-# ... and the gradients of those, with the parameter's name filled in.
-GRADIENTS = ("d{}", "d_{}", "grad_{}", "{}_grad", "{}_gradient")
+class Declarations(TypedDict, total=False):
+    """What may be said of a layer: the keyword arguments of `adapt`, which explains them."""
 
-
-class StyleError(TypeError):
-    """A layer that cannot be called as any of the styles; the message says what would be needed."""
+    fixed: Mapping[str, Any] | None
+    parameters: Parameters | None
+    style: str | None
+    methods: tuple[str, str] | None
+    tensor: Callable[..., Any] | None
+    learning_rate: float | str | None
+    reset: str | None
+    layout: str | None
+    weight: Order | None
+    columns: bool
+    averaged_over: str | None
+    dtype: str | None
+    where: Where | None
+    no_grad: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A stranger's layer as it came: what builds it, which options it takes, where it keeps its parameters.
+    """A stranger's layer as it came: what builds it, and what was declared of it. `adapt` makes one.
 
     `source` is a class or function called with the configuration by torch's names, or a pair of functions.
     """
 
     source: Any
     contract: Contract
-    fixed: Mapping[str, Any]
-    parameters: Parameters
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Parameters = field(default_factory=dict)
+    style: str | None = None
+    methods: tuple[str, str] | None = None
+    tensor: Any = None
+    learning_rate: float | str | None = None
+    reset: str | None = None
+    conventions: Conventions = field(default_factory=Conventions)
 
     @property
     def name(self) -> str:
@@ -59,19 +86,24 @@ class Layer:
             return str(getattr(self.source[0], "__name__", "pair"))
         return str(getattr(self.source, "__qualname__", type(self.source).__name__))
 
+    @property
+    def settled(self) -> Mapping[str, Any]:
+        """The options that are fixed to one value, and not to a strategy of values."""
+        return {n: v for n, v in self.fixed.items() if not isinstance(v, st.SearchStrategy)}
+
     def check_options(self) -> None:
         """StyleError where the contract draws options that the layer does not take and that are not fixed.
 
         Options without a default (sizes) may be missing: the arrays tell them.
         """
-        accepted = _accepted(self._taker)
-        if accepted is None:
+        taken = accepted(self._taker)
+        if taken is None:
             return
         defaults = self.contract.reference.defaults
         lacking = {
             name: default
             for name, default in defaults.items()
-            if name not in accepted and name not in self.fixed and default is not inspect.Parameter.empty
+            if name not in taken and name not in self.fixed and default is not inspect.Parameter.empty
         }
         if lacking:
             raise StyleError(
@@ -86,278 +118,136 @@ class Layer:
 
     def arguments(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The options of a configuration that the layer takes."""
-        accepted = _accepted(self._taker)
-        return {n: v for n, v in config.items() if accepted is None or n in accepted}
+        taken = accepted(self._taker)
+        return {n: v for n, v in config.items() if taken is None or n in taken}
 
     def build(self, config: Mapping[str, Any]) -> Adapted:
-        """The layer in one configuration."""
+        """The layer in one configuration, speaking torch's conventions."""
+        adapted = self._build(config)
+        return Translated(adapted, self.conventions) if self.conventions else adapted
+
+    def _build(self, config: Mapping[str, Any]) -> Adapted:
         arguments = self.arguments(config)
         if isinstance(self.source, tuple):
-            forward, backward = self.source
-            return Pair(self, config, forward, backward, _FUNCTIONS, arguments)
+            return self._two_functions(config, self.source, arguments)
         made = self.source(**arguments)
         if isinstance(made, tuple) and len(made) == 2 and all(map(callable, made)):
-            return Pair(self, config, *made, _FUNCTIONS)
-        forward, backward = getattr(made, "forward", None), getattr(made, "backward", None)
-        if callable(forward) and callable(backward):
-            if len(_positional(backward)) >= 2:
-                return Pair(self, config, forward, backward, _METHODS)
-            return Object(self, config, made)
-        if callable(made):
+            return self._two_functions(config, made)
+        if self.tensor is not None or self.style == "tape":
+            return Tape(self, config, made)
+        if self.style == "closure":
+            return Closure(self, config, made)
+        forward, backward = self._method(made, 0, FORWARD), self._method(made, 1, BACKWARD)
+        if forward and backward and self.style != "derivative":
+            return self._with_methods(config, made, (forward, backward))
+        derivative = self._method(made, 1, DERIVATIVE)
+        if forward and derivative and self.style in (None, "derivative"):
+            functions = getattr(made, forward), getattr(made, derivative)
+            spelled = f"layer.{forward}", f"layer.{derivative}"
+            return Derivative(self, config, functions, spelled)
+        if callable(made) and self.style is None:
             return Closure(self, config, made)
         raise StyleError(
             f"{self.name}({call_arguments(arguments)}) is a {type(made).__name__}, which is none of the styles: "
-            "a callable that answers (y, backward), functions (forward, backward), or an object with both as methods"
+            "a callable that answers (y, backward), functions (forward, backward), or an object with both as methods, "
+            'whose names may be given: methods=("propagate", "backpropagate")'
         )
 
+    def _method(self, made: Any, number: int, names: Sequence[str]) -> str | None:
+        """The first of these methods that the object has, or the one that was given."""
+        given = (self.methods[number],) if self.methods else names
+        return next((name for name in given if callable(getattr(made, name, None))), None)
 
-# How a script calls the two halves of a pair.
-_FUNCTIONS = ("layer[0]", "layer[1]")
-_METHODS = ("layer.forward", "layer.backward")
+    def _with_methods(self, config: Mapping[str, Any], made: Any, names: tuple[str, str]) -> Adapted:
+        """A pair where the backward takes a cache, an updating object where it takes a rate, or else an object."""
+        second = positional(getattr(made, names[1]))[1:]
+        rate = bool(second) and second[0] in RATES
+        if self.style == "updating" or (self.style is None and (rate or self.learning_rate is not None)):
+            return Updating(self, config, made, names)
+        if self.style == "pair" or (self.style is None and second):
+            functions = getattr(made, names[0]), getattr(made, names[1])
+            return Pair(self, config, functions, (f"layer.{names[0]}", f"layer.{names[1]}"))
+        return Object(self, config, made, names)
 
-
-class Adapted(ABC):
-    """A layer of some style, called by the contract's names. `reentrant`: whether two calls may be interleaved."""
-
-    reentrant = True
-
-    def __init__(self, layer: Layer, config: Mapping[str, Any]) -> None:
-        self.layer = layer
-        self.config = config
-
-    # The last thing the layer's backward answered: scripts pick gradients out of an answer of that form.
-    answered: Any = None
-
-    @abstractmethod
-    def __call__(self, **inputs: Array) -> tuple[Outputs, Backward]:
-        """Outputs and backward pass: a `Vjp`."""
-
-    @abstractmethod
-    def spell(self, names: Sequence[str], cotangents: str) -> tuple[list[str], str, dict[str, str]]:
-        """One call in the words of a script: the lines of the forward, the backward's call, each gradient in `g`."""
-
-    def _named(self, answer: Any, names: Sequence[str], own: Sequence[str]) -> dict[str, Any]:
-        self.answered = answer
-        return gradients_by_name(answer, names, own)
-
-    def _places(self, names: Sequence[str], own: Sequence[str]) -> dict[str, str]:
-        """Where in the answer `g` of the backward each gradient stands."""
-        if isinstance(self.answered, tuple | list):
-            return {name: f"g[{i}]" for i, name in enumerate(names[: len(self.answered)])}
-        if self.answered is not None and not isinstance(self.answered, Mapping):
-            return {names[0]: "g"}
-        keys = dict(zip(names, own, strict=True))
-        given = self.answered or keys.values()
-        return {
-            name: f'g["{key if key in given else name}"]' for name, key in keys.items() if key in given or name in given
-        }
+    def _two_functions(
+        self, config: Mapping[str, Any], functions: tuple[Any, Any], options: Mapping[str, Any] | None = None
+    ) -> Adapted:
+        """A derivative takes what the function does, a backward a cotangent and a cache."""
+        one = self.style is None and len(positional(functions[1])) == 1
+        if one or self.style == "derivative":
+            return Derivative(self, config, functions, options=options)
+        return Pair(self, config, functions, options=options)
 
 
-class Closure(Adapted):
-    """y, backward = layer(x, weight); backward(dy)."""
+def adapt(layer: Any, *, to: str | Contract, **declared: Unpack[Declarations]) -> Layer:
+    """A layer and what is declared of it, to be given to `check_layer` and `parametrize`, or named on the command line.
 
-    def __init__(self, layer: Layer, config: Mapping[str, Any], made: Callable[..., Any]) -> None:
-        super().__init__(layer, config)
-        self._made = made
+    `layer` is a class or function that, called with the contract's options by torch's names, gives a layer of one of
+    the styles; or a pair of functions. `to` is the contract, by torch's name of the layer, or one of your own.
 
-    def __call__(self, **inputs: Array) -> tuple[Outputs, Backward]:
-        """One call of the closure type, names and gradients translated."""
-        own, keywords = _own_names(self._made, tuple(inputs))
-        if keywords:
-            answer = self._made(**inputs)
-        else:
-            answer = self._made(*inputs.values())
-        y, backward = _two(answer, self.layer.name, "y, backward")
-        names = tuple(inputs)
-        return y, lambda *dy: self._named(backward(*dy), names, own)
+    How it is called:
+    - `style`: one of "closure", "pair", "derivative", "object", "updating", "tape", where it is not seen by itself.
+    - `methods`: the names of an object's two methods, ("propagate", "backpropagate"), where they are not usual ones.
+    - `parameters`: where an object keeps a parameter and its gradient, {"weight": ("W", "dW")}; paths may lead through
+      attributes, keys and numbers, "gradients.W"; the gradient may be left out, {"weight": "weights.0"}.
+    - `reset`: the name of a method to be called before each forward, such as "zero_grad".
+    - `learning_rate`: for an object that updates its parameters inside backward: the rate it updates with, or the path
+      of the attribute that holds it. A backward that takes the rate as its second argument is given it.
+    - `tensor`: for a tape, what makes a tensor of an array.
 
-    def spell(self, names: Sequence[str], cotangents: str) -> tuple[list[str], str, dict[str, str]]:
-        """y, backward = layer(...)."""
-        own, keywords = _own_names(self._made, tuple(names))
-        arguments = ", ".join(names)
-        if any(not n.isidentifier() for n in names):
-            arguments = ", ".join([names[0], "**{" + ", ".join(f'"{n}": {script_name(n)}' for n in names[1:]) + "}"])
-        elif keywords:
-            arguments = ", ".join(f"{n}={n}" for n in names)
-        return [f"y, backward = layer({arguments})"], f"backward({cotangents})", self._places(names, own)
+    What it means (see `properties.declared.Conventions`): `layout`="NHWC", `weight`="(in, out)" or an order of axes,
+    `columns`=True, `averaged_over`="batch".
 
+    What it is tried on:
+    - `fixed`: options it has no choice about, {"stride": 1}, or fewer choices, as a Hypothesis strategy.
+    - `dtype`: "float32" or "float64", where it knows only one.
+    - `where`: a function of the configuration and the shapes, both by name, that is true for what the layer takes:
+      where=lambda config, shapes: len(shapes["x"]) == 2. All options are in the configuration, defaults too.
+    - `no_grad`: the inputs it has no gradient for, such as a loss' target.
 
-class Pair(Adapted):
-    """y, cache = forward(x, weight); backward(dy, cache)."""
-
-    def __init__(
-        self,
-        layer: Layer,
-        config: Mapping[str, Any],
-        forward: Callable[..., Any],
-        backward: Callable[..., Any],
-        spelled: tuple[str, str],
-        options: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(layer, config)
-        self._forward, self._backward = forward, backward
-        self._spelled = spelled
-        self._options = options or {}
-
-    def __call__(self, **inputs: Array) -> tuple[Outputs, Backward]:
-        """A forward whose cache the backward closes over."""
-        y, cache = _two(self._forward(*inputs.values(), **self._options), self.layer.name, "y, cache")
-        names = tuple(inputs)
-        own, _ = _own_names(self._forward, names)
-        return y, lambda *dy: self._named(self._backward(*dy, cache), names, own)
-
-    def spell(self, names: Sequence[str], cotangents: str) -> tuple[list[str], str, dict[str, str]]:
-        """y, cache = forward(...); backward(dy, cache)."""
-        own, _ = _own_names(self._forward, tuple(names))
-        forward, backward = self._spelled
-        arguments = ", ".join([*names, *([call_arguments(self._options)] if self._options else [])])
-        return [f"y, cache = {forward}({arguments})"], f"{backward}({cotangents}, cache)", self._places(names, own)
-
-
-class Object(Adapted):
-    """layer.W = weight; y = layer.forward(x); dx = layer.backward(dy); layer.dW.
-
-    Each backward runs the forward again first: such an object holds the cache of its last forward only, and may use
-    it up.
+    Raises ValueError or TypeError, with what to do, where this makes no layer.
     """
-
-    reentrant = False
-
-    def __init__(self, layer: Layer, config: Mapping[str, Any], made: Any) -> None:
-        super().__init__(layer, config)
-        self._made = made
-
-    def _split(self, names: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Which inputs the forward takes as arguments, and which are attributes."""
-        count = len(_positional(self._made.forward))
-        arguments = [n for n in names if n in self.layer.contract.reference.inputs]
-        if count >= len(names):
-            return list(names), []
-        return arguments, [n for n in names if n not in arguments]
-
-    def _attribute(self, name: str) -> str:
-        if name in self.layer.parameters:
-            return self.layer.parameters[name][0]
-        candidates = ATTRIBUTES.get(name, (name,))
-        for candidate in candidates:
-            if hasattr(self._made, candidate):
-                return candidate
-        raise StyleError(
-            f"{self.layer.name} keeps no {name} under any of {', '.join(candidates)}; name the attributes "
-            f'of parameter and gradient: parameters={{"{name}": ("W", "dW")}}. It has {", ".join(self._made.__dict__)}'
-        )
-
-    def _find_gradient(self, name: str) -> str | None:
-        """The attribute that holds a parameter's gradient, once there is one."""
-        if name in self.layer.parameters:
-            return self.layer.parameters[name][1]
-        own = self._attribute(name)
-        spellings = (pattern.format(n) for n in (own, own.lower(), name) for pattern in GRADIENTS)
-        return next((spelling for spelling in spellings if hasattr(self._made, spelling)), None)
-
-    def _gradient(self, name: str) -> str:
-        found = self._find_gradient(name)
-        if found is None:
-            own = self._attribute(name)
-            raise StyleError(
-                f"{self.layer.name} keeps no gradient of {own} under a name like d{own} or grad_{own}; name both: "
-                f'parameters={{"{name}": ("{own}", "its gradient")}}. It has {", ".join(self._made.__dict__)}'
-            )
-        return found
-
-    def __call__(self, **inputs: Array) -> tuple[Outputs, Backward]:
-        """Set the parameters, run forward; the backward does so again and reads the gradients off the object."""
-        names, attributes = self._split(tuple(inputs))
-
-        def forward() -> Outputs:
-            for name in attributes:
-                setattr(self._made, self._attribute(name), inputs[name])
-            return self._made.forward(*(inputs[n] for n in names))  # type: ignore[no-any-return]
-
-        def backward(*dy: Array) -> Mapping[str, Array]:
-            forward()
-            for name in attributes:  # objects that add to their gradients start from nothing
-                gradient = self._find_gradient(name)
-                if gradient and isinstance(getattr(self._made, gradient, None), np.ndarray):
-                    setattr(self._made, gradient, np.zeros_like(inputs[name]))
-            found = self._named(self._made.backward(*dy), names, names)
-            kept = {n: getattr(self._made, self._gradient(n)) for n in attributes}
-            # Copies: that an object's own gradients change with its next backward is what such objects are for.
-            return found | {n: None if g is None else np.array(g) for n, g in kept.items()}
-
-        return forward(), backward
-
-    def spell(self, names: Sequence[str], cotangents: str) -> tuple[list[str], str, dict[str, str]]:
-        """Parameters in, forward, backward, gradients out."""
-        arguments, attributes = self._split(tuple(names))
-        lines = [f"layer.{self._attribute(n)} = {n}" for n in attributes]
-        lines.append(f"y = layer.forward({', '.join(arguments)})")
-        kept = {n: f"layer.{self._gradient(n)}" for n in attributes}
-        return lines, f"layer.backward({cotangents})", self._places(arguments, arguments) | kept
+    contract = contracts.get(to) if isinstance(to, str) else to
+    unknown = [name for name in declared if name not in Declarations.__annotations__]
+    if unknown:
+        known = ", ".join(Declarations.__annotations__)
+        raise TypeError(f"nothing is declared by {', '.join(unknown)}; there are {known}")
+    style = declared.get("style")
+    if style not in (None, *STYLES):
+        raise ValueError(f"there is no style {style!r}; the styles are {', '.join(STYLES)}")
+    if style == "tape" and declared.get("tensor") is None:
+        raise ValueError('style="tape" needs tensor=…, what makes a tensor of an array')
+    fixed = dict(declared.get("fixed") or {})
+    contract.check_fixed(fixed)
+    conventions = Conventions(
+        declared.get("layout"),
+        declared.get("weight"),
+        declared.get("columns", False),
+        declared.get("averaged_over"),
+    )
+    adapted = Layer(
+        layer,
+        contract.narrowed(
+            dtype=declared.get("dtype"), where=declared.get("where"), no_grad=tuple(declared.get("no_grad", ()))
+        ),
+        fixed,
+        dict(declared.get("parameters") or {}),
+        style,
+        declared.get("methods"),
+        declared.get("tensor"),
+        declared.get("learning_rate"),
+        declared.get("reset"),
+        conventions,
+    )
+    adapted.check_options()
+    ordered = conventions.weight if isinstance(conventions.weight, Mapping) else ()
+    _check_names(contract, fixed, [*declared.get("no_grad", ()), *adapted.parameters, *ordered])
+    return adapted
 
 
-def gradients_by_name(answer: Any, names: Sequence[str], own: Sequence[str]) -> dict[str, Any]:
-    """What a backward answered, by the contract's names: a dict by either's names, a tuple in order, or one array."""
-    if isinstance(answer, Mapping):
-        translated = dict(zip(own, names, strict=True))
-        translated |= {name: name for name in names if name not in translated}
-        unknown = [key for key in answer if key not in translated]
-        if unknown:
-            raise StyleError(
-                f"the backward answers gradients of {', '.join(map(str, unknown))}; the inputs are {', '.join(own)}"
-            )
-        return {translated[key]: value for key, value in answer.items()}
-    parts = list(answer) if isinstance(answer, tuple | list) else [answer]
-    if len(parts) > len(names):
-        raise StyleError(f"the backward answers {len(parts)} gradients for {len(names)} inputs ({', '.join(names)})")
-    return dict(zip(names, parts, strict=False))
-
-
-def _own_names(function: Callable[..., Any], names: Sequence[str]) -> tuple[Sequence[str], bool]:
-    """The layer's own names for its inputs, and whether they may be passed by keyword."""
-    parameters = _parameters(function) or []
-    keywords = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    own = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if all(n in own or keywords for n in names):
-        return names, not any(p.kind is p.POSITIONAL_ONLY for p in parameters)
-    if len(own) < len(names):
-        return names, False
-    return own[: len(names)], False
-
-
-def _positional(function: Callable[..., Any]) -> list[str]:
-    """The names of the positional parameters without default."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [p.name for p in _parameters(function) or [] if p.kind in kinds and p.default is p.empty]
-
-
-def _accepted(function: Callable[..., Any]) -> set[str] | None:
-    """The keywords a callable takes; None where it takes any, or does not say."""
-    parameters = _parameters(function)
-    if parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return None
-    return {p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
-
-
-def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
-    """The parameters of a callable, None where it does not say; read once for all objects of a class."""
-    if inspect.ismethod(function) or not (inspect.isroutine(function) or inspect.isclass(function)):
-        plain: Any = getattr(function, "__func__", None) or type(function).__call__
-        found = _read_parameters(plain)
-        return found and found[1:]
-    plain = function
-    return _read_parameters(plain)
-
-
-@lru_cache(maxsize=1024)
-def _read_parameters(function: Any) -> list[inspect.Parameter] | None:
-    try:
-        return list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return None
-
-
-def _two(answer: Any, name: str, expected: str) -> tuple[Any, Any]:
-    if not isinstance(answer, tuple) or len(answer) != 2:
-        raise StyleError(f"{name} must answer `{expected}`, a tuple of two; it answers {type(answer).__name__}")
-    return answer
+def _check_names(contract: Contract, fixed: Mapping[str, Any], names: Sequence[str]) -> None:
+    """ValueError where something is said of an input that the contract has not."""
+    known = contract.input_names(fixed) if names else ()
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"{contract.name} has no input {', '.join(unknown)}; its inputs are {', '.join(known)}")

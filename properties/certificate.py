@@ -17,8 +17,8 @@ import numpy as np
 
 from ..oracle.budget import unit_roundoff
 from ..oracle.vjp import Answer, Array, Backward, Case, Outputs
-from .adapt import Closure
 from .laws.law import Bench, Broken, Judge, Tally, answered
+from .styles.functions import Closure
 
 # What a pass must have been able to see in float64: the sixth digit. A constant copied with six digits, or an eps of
 # 1e-6 in the wrong place, is an error of about that size; rounding has nine more digits to go wrong in.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from . import contracts
-from .adapt import Layer, Parameters
+from .adapt import Declarations, Layer, adapt
 from .contract import Contract
 from .coverage import Recorder
 from .events import Event, LawResult, Result
@@ -57,60 +56,62 @@ class Check:
 def checks(
     layer: Any,
     *,
-    to: str | Contract,
+    to: str | Contract | None = None,
     strict: bool = False,
     examples: int = EXAMPLES,
     seed: int = 0,
-    fixed: Mapping[str, Any] | None = None,
-    parameters: Parameters | None = None,
     scripts: str | Path = SCRIPTS,
+    **declared: Unpack[Declarations],
 ) -> Iterator[Check]:
     """One check for each law, the primitive under everything else; the arguments are those of `check_layer`."""
-    contract = contracts.get(to) if isinstance(to, str) else to
-    fixed = dict(fixed or {})
-    contract.check_fixed(fixed)
     if examples < 1:
         raise ValueError(f"examples must be at least 1, got {examples}")
-    subject = Layer(layer, contract, fixed, dict(parameters or {}))
-    subject.check_options()
-    for law in (*COMMON, *contract.laws):
-        if (strict or not law.strict) and law.applies(fixed):
+    subject = _subject(layer, to, declared)
+    for law in (*COMMON, *subject.contract.laws):
+        possible = law.applies(subject.fixed) and set(law.dtypes) & set(subject.contract.dtypes)
+        if (strict or not law.strict) and possible:
             yield Check(subject, law, examples, seed, Path(scripts))
+
+
+def _subject(layer: Any, to: str | Contract | None, declared: Declarations) -> Layer:
+    """The layer with what is declared of it, here or before."""
+    if not isinstance(layer, Layer):
+        if to is None:
+            raise TypeError('say which contract the layer answers to: to="Conv2d", torch\'s name of the layer')
+        return adapt(layer, to=to, **declared)
+    if to is not None or declared:
+        also = ", ".join([*(["to"] if to is not None else []), *declared])
+        raise TypeError(f"{layer.name} is adapted already, and {also} with it: declare everything in gradjury.adapt")
+    return layer
 
 
 def check_layer(
     layer: Any,
     *,
-    to: str | Contract,
+    to: str | Contract | None = None,
     strict: bool = False,
     examples: int = EXAMPLES,
     seed: int = 0,
-    fixed: Mapping[str, Any] | None = None,
-    parameters: Parameters | None = None,
     scripts: str | Path = SCRIPTS,
+    **declared: Unpack[Declarations],
 ) -> Result:
     """Put a layer on trial against a contract, and answer how it fared.
 
-    - `layer`: a class or function that, called with the contract's options by torch's names, gives a layer: a callable
-      that answers `(y, backward)`, a pair of functions `(forward, backward)` with `(y, cache)`, or an object with
-      `forward` and `backward` that keeps its parameters and gradients as attributes. A pair of functions may also be
-      given directly.
+    - `layer`: what `adapt` takes, or has made: a class or function that, called with the contract's options by torch's
+      names, gives a layer in one of many styles, or a pair of functions.
     - `to`: the contract, by torch's name of the layer ("Conv2d"), or one of your own.
     - `strict`: also try the laws on NaN and infinities and on the refusal of bad input.
     - `examples`: how many configurations Hypothesis draws for each law; each carries eight sets of values.
     - `seed`: the same seed draws the same examples.
-    - `fixed`: options the layer has no choice about, {"stride": 1}; only configurations with these values are drawn.
-    - `parameters`: for objects, the attributes that hold a parameter and its gradient, {"weight": ("W", "dW")}, where
-      their names are not the usual ones.
     - `scripts`: the folder for reproduction scripts.
+    - `fixed` and all other keywords: what is declared of the layer, as for `adapt`.
 
     Raises CheckFailed (an AssertionError that carries the result) where a law is broken; ValueError or TypeError where
     the arguments make no trial.
     """
     __tracebackhide__ = True
-    options: dict[str, Any] = {"strict": strict, "examples": examples, "seed": seed, "scripts": scripts}
-    options |= {"fixed": fixed, "parameters": parameters}
-    result = run_checks(list(checks(layer, to=to, **options)))
+    tried = checks(layer, to=to, strict=strict, examples=examples, seed=seed, scripts=scripts, **declared)
+    result = run_checks(list(tried))
     _raise_unless_passed(result)
     return result
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from hypothesis import reject
+from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 from hypothesis import strategies as st
 
 from ..oracle.autograd import torch_vjp
@@ -16,10 +17,28 @@ from ..oracle.jurors import Scalar
 from ..oracle.vjp import Case
 from .domain import SUB_CASES, Domain, Draft, Situation
 from .twins import Twin
-from .values import EDITS, Edit
+from .values import EDITS, Edit, Spec
 
 if TYPE_CHECKING:
     from .laws.law import Law
+
+
+# So many draws show every input that there is.
+SOME = 50
+
+DTYPES = ("float64", "float32")
+
+# Whether a layer takes a configuration and the shapes of its inputs, both by name.
+Where = Callable[[Mapping[str, Any], Mapping[str, tuple[int, ...]]], bool]
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """What a layer asks to be left out: all dtypes but one, cases it does not take, gradients it does not have."""
+
+    dtype: str | None = None
+    where: Where | None = None
+    no_grad: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -32,7 +51,7 @@ class Contract:
 
     Two kinds of exception, each with its reason. `conventions`: cases in which torch's gradient is on purpose not the
     derivative of its forward (a clamp that lets the gradient pass); there the gradient is held against torch's alone.
-    `finite`: inputs that are never made NaN or infinite.
+    `finite`: inputs that are never made NaN or infinite. `narrowing` is not the contract's but the layer's.
     """
 
     name: str
@@ -42,6 +61,12 @@ class Contract:
     scalar: Scalar | None = None
     conventions: Mapping[str, Callable[[Case], bool]] = field(default_factory=dict)
     finite: Mapping[str, str] = field(default_factory=dict)
+    narrowing: Narrowing = field(default_factory=Narrowing)
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """The floating dtypes that are drawn."""
+        return DTYPES if self.narrowing.dtype is None else (self.narrowing.dtype,)
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -55,11 +80,18 @@ class Contract:
             known = ", ".join(self.options) or "none"
             raise ValueError(f"{self.name} has no option {', '.join(unknown)}; its options are: {known}")
 
+    def narrowed(self, *, dtype: str | None, where: Where | None, no_grad: tuple[str, ...]) -> Contract:
+        """The contract of a layer that knows one dtype only, does not take every case, or has not every gradient."""
+        if dtype not in (None, *DTYPES):
+            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+        narrowing = Narrowing(dtype, where, no_grad)
+        return self if narrowing == self.narrowing else replace(self, narrowing=narrowing)
+
     def situations(
         self,
         *,
         fixed: Mapping[str, Any] | None = None,
-        dtypes: tuple[str, ...] = ("float64", "float32"),
+        dtypes: tuple[str, ...] = DTYPES,
         edits: Mapping[str, Edit] = EDITS,
         generic: bool = False,
     ) -> st.SearchStrategy[Situation]:
@@ -67,6 +99,25 @@ class Contract:
         fixed = dict(fixed or {})
         self.check_fixed(fixed)
         return _situations(self, fixed, dtypes, edits, generic)
+
+    def input_names(self, fixed: Mapping[str, Any]) -> tuple[str, ...]:
+        """The names of all inputs that are drawn, parameters and buffers too, in some configuration or other."""
+        found: dict[str, None] = {}
+
+        @seed(0)
+        @settings(
+            max_examples=SOME,
+            database=None,
+            deadline=None,
+            phases=(Phase.generate,),
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(self.situations(fixed=fixed))
+        def look(situation: Situation) -> None:
+            found.update(dict.fromkeys(situation.specs))
+
+        look()
+        return tuple(found)
 
     def cases(self, **fixed: Any) -> st.SearchStrategy[Case]:
         """An ordinary Hypothesis strategy of cases, for laws of your own; options given by name are fixed."""
@@ -83,12 +134,22 @@ def _situations(
     generic: bool,
 ) -> Situation:
     draft = Draft(draw, contract.reference.defaults, fixed)
-    specs = contract.domain(draft)
-    dtype = np.dtype(draw(st.sampled_from(dtypes)))
+    specs = _narrowed(contract, draft.config, contract.domain(draft))
+    dtype = np.dtype(draw(st.sampled_from([name for name in dtypes if name in contract.dtypes] or contract.dtypes)))
     chosen = draw(st.lists(st.sampled_from(tuple(edits)), max_size=3)) if edits else []
-    seed = draw(st.integers(0, 2**32 - 1))
-    situation = Situation(draft.config, specs, dtype, seed, [edits[name] for name in chosen], generic)
+    number = draw(st.integers(0, 2**32 - 1))
+    situation = Situation(draft.config, specs, dtype, number, [edits[name] for name in chosen], generic)
     return replace(situation, outputs=_output_shapes(contract, situation, bool(fixed)))
+
+
+def _narrowed(contract: Contract, config: Mapping[str, Any], specs: Mapping[str, Spec]) -> dict[str, Spec]:
+    """The inputs without the gradients that the layer has not; cases that it does not take are drawn again."""
+    narrowing = contract.narrowing
+    if narrowing.where is not None:
+        defaults = {n: v for n, v in contract.reference.defaults.items() if v is not inspect.Parameter.empty}
+        if not narrowing.where({**defaults, **config}, {name: spec.shape for name, spec in specs.items()}):
+            reject()
+    return {n: replace(s, grad=False) if n in narrowing.no_grad and s.grad else s for n, s in specs.items()}  # type: ignore[type-var]
 
 
 def _output_shapes(contract: Contract, situation: Situation, narrowed: bool) -> list[tuple[int, ...]]:

@@ -125,7 +125,7 @@ class Recorder:
         self._layer = layer
         defaults = layer.contract.reference.defaults
         self._defaults = {n: v for n, v in defaults.items() if v is not inspect.Parameter.empty}
-        self._free = [name for name in defaults if name not in layer.fixed]
+        self._free = [name for name in defaults if name not in layer.settled]
         self._examples = self._cases = 0
         self._values: dict[str, Counter[str]] = {name: Counter() for name in defaults}
         optional = [name for name in self._free if name in self._defaults]

@@ -24,7 +24,7 @@ class Draft:
     """A configuration in the making.
 
     `option` draws an option and records it unless it is torch's default, so that a drawn configuration names just what
-    is special about it; an option that the user has fixed is not drawn.
+    is special about it; an option that the user has fixed is not drawn, or from the user's own strategy.
     """
 
     def __init__(
@@ -37,7 +37,8 @@ class Draft:
 
     def option(self, name: str, strategy: st.SearchStrategy[T]) -> T:
         """The value of a constructor option."""
-        value = self._fixed[name] if name in self._fixed else self._draw(strategy)
+        chosen = self._fixed.get(name, strategy)
+        value = self._draw(chosen) if isinstance(chosen, st.SearchStrategy) else chosen
         default = self._defaults[name]
         if name in self._fixed or type(value) is not type(default) or value != default:
             self.config[name] = value

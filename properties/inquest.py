@@ -104,9 +104,10 @@ class Inquest:
         near = self._draw(whole, manner, NEAR)
         seen = [self.situation(s) for s in near]
         failing = [s for s, of in zip(near, seen, strict=True) if failed(of)]
-        varied = {name: self._vary(name, whole, manner) for name in whole if failing and name not in self.layer.fixed}
+        varied = {name: self._vary(name, whole, manner) for name in whole if failing and name not in self.layer.settled}
         other = "float32" if manner.dtype == "float64" else "float64"
-        retyped = [self.situation(replace(s, dtype=np.dtype(other))) for s in failing[:RETYPED]]
+        others = failing[:RETYPED] if other in self.layer.contract.dtypes else []
+        retyped = [self.situation(replace(s, dtype=np.dtype(other))) for s in others]
         return Tries(whole, seen, varied, other, retyped, self._again)
 
     def _vary(self, name: str, whole: Mapping[str, Any], manner: Manner) -> list[tuple[Any, Seen]]:
@@ -184,7 +185,7 @@ class Inquest:
         """Situations with some options fixed; none where there is no such configuration."""
         found: list[Situation] = []
         strategy = self.layer.contract.situations(
-            fixed={**fixed, **self.layer.fixed}, dtypes=(manner.dtype,), edits=manner.edits
+            fixed={**self.layer.fixed, **fixed}, dtypes=(manner.dtype,), edits=manner.edits
         )
 
         @hypothesis.seed(self.seed)

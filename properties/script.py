@@ -18,13 +18,16 @@ import tempfile
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..oracle.vjp import Array, Case
-from .adapt import Adapted, Layer
 from .contract import Contract
 from .literals import array_source, script_name
+from .styles.base import Adapted
 from .twins import call_arguments
+
+if TYPE_CHECKING:
+    from .adapt import Layer
 
 DECIDE = [
     'print(f"got\\n{got}\\nexpected\\n{expected}")',
@@ -119,7 +122,7 @@ def write_script(folder: Path, name: str, source: str) -> Path:
 def _functions(adapted: Adapted, case: Case, text: str) -> list[str]:
     """The helpers that the text uses."""
     names, cotangents = _safe(case.inputs), _cotangents(case)
-    forward, backward, gradients = adapted.spell(tuple(case.inputs), ", ".join(cotangents))
+    forward, backward, gradients = adapted.spell(tuple(case.inputs), cotangents)
     inner = ", ".join(f'"{name}": {place}' for name, place in gradients.items())
     outputs = "y if isinstance(y, tuple) else (y,)"
     functions = []

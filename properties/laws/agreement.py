@@ -13,6 +13,7 @@ from ...oracle.budget import Expected
 from ...oracle.referee import Fault
 from ...oracle.vjp import Answer, Array, Case
 from ..script import against_torch
+from ..styles.base import StyleError
 from ..values import NONFINITE
 from .law import Bench, Broken, Law, allowance
 
@@ -45,7 +46,9 @@ def judge_forward(bench: Bench, case: Case) -> None:
 def judge_gradients(bench: Bench, case: Case) -> None:
     """Every gradient against autograd's."""
     gradients = bench.ask(case).gradients
-    for name in (name for name in case.differentiable if name not in gradients):
+    for name in (name for name in case.differentiable if gradients.get(name) is None):
+        if (reason := bench.layer.unanswered(name)) is not None:
+            raise StyleError(reason)
         lines = [f"wrong = ask(layer, *case)[1].get({name!r}) is None"]
         finding = "the backward does not answer it"
         verdict = bench.refusal(case, Fault.BACKWARD, finding)

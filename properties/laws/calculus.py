@@ -222,5 +222,6 @@ FINITE_DIFFERENCES = Law(
     "every gradient is the finite difference of the layer's own forward",
     judge_finite_differences,
     strategy=_difference_strategy,
+    dtypes=("float64",),
 )
 LINEARITY = Law("linearity", "the backward is linear in the cotangent, and zero at zero", judge_linearity)

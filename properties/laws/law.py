@@ -16,9 +16,9 @@ from ...oracle.budget import ALLOWED, Expected, Reference
 from ...oracle.compare import Comparison, compare
 from ...oracle.referee import Fault, Verdict, judge_gradient, judge_output, judge_refusal
 from ...oracle.vjp import Answer, Array, Case, Vjp, arrays_of, outputs_of
-from ..adapt import Adapted, StyleError
-from ..contract import Contract
+from ..contract import DTYPES, Contract
 from ..domain import Situation
+from ..styles.base import Adapted, StyleError
 
 
 @dataclass
@@ -189,7 +189,7 @@ class Law:
     """A property that must hold: its name, what it says, and how one case is judged.
 
     `strict` laws are on for gradjury's own layers and asked for by others. `applies` says for which fixed options the
-    law has anything to say.
+    law has anything to say, `dtypes` in which it can be tried.
     """
 
     name: str
@@ -198,6 +198,7 @@ class Law:
     strategy: Strategy = common_strategy
     strict: bool = False
     applies: Callable[[Mapping[str, Any]], bool] = lambda fixed: True  # noqa: ARG005
+    dtypes: tuple[str, ...] = DTYPES
 
 
 def answered(gradients: Mapping[str, Array], case: Case) -> list[str]:

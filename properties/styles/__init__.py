@@ -1,0 +1,1 @@
+"""The styles in which layers are written, each brought to the one type."""
