@@ -20,8 +20,8 @@ from .explain import result_as_dict
 from .files import write_json
 from .mutation.command import mutate
 from .pool import try_all
+from .session import EXAMPLES, SCRIPTS
 from .targets import Target, TargetError, own_layers, parse_fixed, parse_target
-from .trial import EXAMPLES, SCRIPTS
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

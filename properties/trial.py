@@ -28,12 +28,11 @@ from .inquest import Finding, Inquest, place_of
 from .laws.agreement import GRADIENTS
 from .laws.law import Bench, Broken, Law, Tally, common_strategy
 from .script import script_source, write_script
+from .session import EXAMPLES, SCRIPTS
 from .twins import call_arguments
 
 Emit = Callable[[Event], None]
 Watch = Callable[[Situation, Sequence[Case]], None]
-EXAMPLES = 100
-SCRIPTS = Path("gradjury-scripts")
 
 # After ten examples of a run Hypothesis tries five variations of each further one: of 100 examples in one run about 25
 # have values of their own, in runs of ten about 80.

@@ -16,8 +16,8 @@ import click
 from rich.console import Console
 
 from ..files import write_json
+from ..session import EXAMPLES, SCRIPTS
 from ..targets import Target, TargetError, own_layers, parse_fixed, parse_target
-from ..trial import EXAMPLES, SCRIPTS
 from .campaign import campaign
 from .crew import JobError
 from .report import Rows, as_dict, show
