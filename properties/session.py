@@ -7,6 +7,7 @@ from pathlib import Path
 
 EXAMPLES = 100
 SCRIPTS = Path("gradjury-scripts")
+CORPUS = "corpus"  # in the folder of the scripts
 
 
 @dataclass
