@@ -1,4 +1,4 @@
-"""The command line: `gradjury check`, and `gradjury mutate` from its own file.
+"""The command line: `gradjury check`, and `gradjury mutate` and `gradjury init` from files of their own.
 
 Exit status of a check 0: all laws hold; 1: one is broken; 2: it could not run.
 """
@@ -20,6 +20,7 @@ from .explain import result_as_dict
 from .files import write_json
 from .mutation.command import mutate
 from .pool import try_all
+from .scaffold.command import init
 from .targets import Target, TargetError, own_layers, parse_fixed, parse_target
 from .trial import EXAMPLES, SCRIPTS
 
@@ -31,6 +32,7 @@ def main() -> None:
 
 
 main.add_command(mutate)
+main.add_command(init)
 
 
 @main.command()
