@@ -569,3 +569,48 @@ def test_names_of_classes_become_names_of_functions(name, expected):
 @pytest.mark.parametrize("value", [None, True, 1e-05, 'a "b"', (), (1,), ("a", (2.0, None))])
 def test_a_literal_is_read_back(value):
     assert ast.literal_eval(literal(value)) == value
+
+
+LAYERS_BUT_ONE_SOUND = """
+    import numpy as np
+
+    class Dense:
+        def __init__(self, n_in, n_out):
+            self.W, self.b = np.zeros((n_out, n_in)), np.zeros(n_out)
+
+        def forward_pass(self, x):
+            self.x = x
+            return x @ self.W.T + self.b
+
+        def backward_pass(self, dy):
+            rows = dy.reshape(-1, dy.shape[-1])
+            self.dW, self.db = rows.T @ self.x.reshape(-1, self.x.shape[-1]), rows.sum(0)
+            return dy @ self.W
+
+    class Linear(Dense):
+        def backward_pass(self, dy):
+            return super().backward_pass(dy) / 2
+
+    def leaky_relu(x, alpha=0.3):
+        return np.where(x > 0, x, x.dtype.type(alpha) * x)
+
+    def leaky_relu_prime(x, alpha=0.3):
+        return np.where(x > 0, x.dtype.type(1), x.dtype.type(alpha))
+
+    def tanh(x):
+        y = np.tanh(x)
+        return y, lambda dy: dy * (1 - y * y)
+    """
+
+
+def test_the_file_tries_sound_layers_and_finds_the_wrong_one(here):
+    package(here, {"__init__": "", "layers": LAYERS_BUT_ONE_SOUND}, name="whole")
+    init("whole")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k-gradients]", "test_gradients.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "1 failed, 3 passed" in done.stdout, done.stdout + done.stderr
+    assert "FAILED test_gradients.py::test_gradients[linear-Linear-gradients]" in done.stdout
