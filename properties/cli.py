@@ -1,4 +1,4 @@
-"""The command line: `gradjury check`, and `gradjury mutate` from its own file.
+"""The command line: `gradjury check`, and the other commands from files of their own.
 
 Exit status of a check 0: all laws hold; 1: one is broken; 2: it could not run.
 """
@@ -21,6 +21,7 @@ from .files import write_json
 from .mutation.command import mutate
 from .pool import try_all
 from .replay import replay
+from .scaffold.command import init
 from .session import EXAMPLES, SCRIPTS
 from .targets import TargetError, find_targets, parse_fixed
 
@@ -33,6 +34,7 @@ def main() -> None:
 
 main.add_command(mutate)
 main.add_command(replay)
+main.add_command(init)
 
 
 @main.command()
