@@ -49,6 +49,11 @@ class Input:
         """The names of its axes."""
         return tuple(axis.name for axis in self.axes if axis.name is not None)
 
+    @property
+    def outermost(self) -> Axis | str | None:
+        """Its first axis, or "..."; None for a single number."""
+        return LEADING if self.leading else next(iter(self.axes), None)
+
     def spec(self, lead: Shape, lengths: Lengths) -> Spec:
         """The input where the axes are that long."""
         shape = tuple(axis.length(lengths) for axis in self.axes)

@@ -13,7 +13,7 @@ from .contract import Contract
 from .domain import LENGTHS, Draft
 from .formula import taken_names, torch_path, unprintable
 from .inputs import Input, Lengths, real
-from .script import is_word
+from .literals import is_word
 from .tryout import try_out
 from .twins import Function, call_arguments
 from .values import Spec
@@ -40,7 +40,8 @@ def contract(
       in the order of `shapes`, the options by name, and answers a tensor or a tuple of them. Scripts print its source.
     - `shapes`: the axes of each input, {"x": "N C H W", "weight": "K C kh kw"}, as `gradjury.properties.inputs` says,
       where inputs that do not hold any real numbers are found, too. An input whose name ends in "?" may be missing,
-      and those after it with it: {"x": "N C", "bias?": "C"}.
+      and those after it with it: {"x": "N C", "bias?": "C"}. Inputs that begin with the same axis as the first are
+      arguments of the layer; the others are parameters, which an object keeps as attributes.
     - `options`: what each option of the layer is drawn from, {"stride": (1, 2, 3)}, or a Hypothesis strategy. The
       reference's default is the layer's; an option without one is always given.
     - `where`: which lengths and options belong together: a function that takes those it asks for by name,
@@ -61,7 +62,7 @@ def contract(
     defaults = _defaults(name, reference, tuple(inputs), required, tuple(strategies))
     domain = _OwnDomain(name, inputs, required, strategies, where)
     domain.check_where()
-    made = Contract(name, Function(reference, tuple(inputs), defaults), domain)
+    made = Contract(name, Function(reference, tuple(inputs), defaults, parameters=_parameters(inputs)), domain)
     try_out(made)
     return made
 
@@ -122,6 +123,12 @@ def _input(name: str, key: str, shape: str | Input) -> Input:
         return shape if isinstance(shape, Input) else real(shape)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name}: {key}: {error}") from None
+
+
+def _parameters(inputs: Mapping[str, Input]) -> tuple[str, ...]:
+    """What has not the batch, the first axis of the first input, is kept by the layer."""
+    batch = next(iter(inputs.values())).outermost
+    return tuple(name for name, one in inputs.items() if one.outermost != batch)
 
 
 def _strategy(name: str, option: str, values: Any) -> st.SearchStrategy[Any]:

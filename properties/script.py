@@ -17,7 +17,6 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterable
-from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -33,20 +32,7 @@ DECIDE = [
     "    abs(g - e) <= a or g == e or (g != g and e != e) for g, e, a in zip(got.flat, expected.flat, allowed.flat)",
     ")",
 ]
-# The names in which scripts speak of other things while inputs and formulas are there by name.
-# fmt: off
-_WORDS = {
-    "np", "torch", "sys", "inf", "nan", "Layer", "layer", "forward", "backward", "cache", "case", "inputs",
-    "cotangents", "ask", "ask_in_place", "start", "later", "before", "got", "expected", "allowed", "wrong",
-    "loss", "moved", "gradients", "h", "y", "g",
-}
-# fmt: on
 BITS = "def bits(answer):\n    return [np.asarray(a).tobytes() for a in (*answer[0], *answer[1].values())]"
-
-
-def is_word(name: str) -> bool:
-    """Whether a name means something else in scripts, so that no input and no formula can have it."""
-    return name in _WORDS or iskeyword(name) or re.fullmatch(r"dy\d*", name) is not None
 
 
 def decide(allowed: Array) -> list[str]:

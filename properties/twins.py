@@ -175,16 +175,23 @@ def _spelled(name: str) -> str:
 
 @dataclass(frozen=True)
 class Function:
-    """A function of tensors with the names of its inputs, and its options with their defaults.
+    """A function of tensors with the names of what it takes, and its options with their defaults.
 
-    It takes the inputs in this order, the options by name. It is torch's own (torch.add, torch.nn.functional.pad), or a
-    formula written in torch, for a layer that torch has not, or computes at random or wrongly. A formula is printed in
-    scripts: what it uses from outside must be torch's or Python's own, or a plain number or text.
+    It takes the tensors in this order, the options by name; `parameters` are those that an object keeps. It is torch's
+    own (torch.add, torch.nn.functional.pad), or a formula written in torch, for a layer that torch has not, or computes
+    at random or wrongly. A formula is printed in scripts: what it uses from outside must be torch's or Python's own, or
+    a plain number or text.
     """
 
     function: TensorFunction
-    inputs: tuple[str, ...]
+    names: tuple[str, ...]
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    parameters: tuple[str, ...] = field(default=(), kw_only=True)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names that are not those of parameters."""
+        return tuple(name for name in self.names if name not in self.parameters)
 
     @cached_property
     def _path(self) -> str:
@@ -200,11 +207,11 @@ class Function:
 
     def bind(self, config: Mapping[str, Any]) -> TensorFunction:
         """The function, its inputs taken by name."""
-        return lambda **tensors: self.function(*(tensors[n] for n in self.inputs if n in tensors), **config)
+        return lambda **tensors: self.function(*(tensors[n] for n in self.names if n in tensors), **config)
 
     def code(self, config: Mapping[str, Any], names: tuple[str, ...]) -> str:
         """A plain call."""
-        given = [_spelled(n) for n in self.inputs if n in names]
+        given = [_spelled(n) for n in self.names if n in names]
         name = self._path or self.function.__name__
         return f"{name}({', '.join([*given, *([call_arguments(config)] if config else [])])})"
 

@@ -38,6 +38,22 @@ class Maxout:
         return largest / largest.sum(0)
 
 
+class KeptMaxout:
+    """The same as an object, which keeps its parameters and their gradients."""
+
+    def __init__(self):
+        self.weight = self.bias = self.grad_weight = self.grad_bias = None
+
+    def forward(self, x):
+        y, self.way_back = Maxout()(x, self.weight, self.bias)
+        return y
+
+    def backward(self, dy):
+        gradients = self.way_back(dy)
+        self.grad_weight, self.grad_bias = gradients["weight"], gradients["bias"]
+        return gradients["x"]
+
+
 class MaxoutTies(Maxout):
     def shared(self, largest):
         return largest  # each of several that are equal gets all

@@ -20,15 +20,16 @@ from gradjury.properties import inputs
 from gradjury.properties.check import run_checks
 from gradjury.properties.inputs import index, positive, probabilities
 from gradjury.properties.laws.agreement import FORWARD
+from gradjury.properties.literals import is_word
 from gradjury.properties.mutation.rehearsal import Rehearsal
 from gradjury.properties.own import contract
-from gradjury.properties.script import is_word
 from gradjury.properties.trial import Trial
 
 SOME = 15
 LAWS = ("forward", "gradients", "finite_differences")
 RIGHT = [
     (own.Maxout, own.MAXOUT),
+    (own.KeptMaxout, own.MAXOUT),
     (own.CroppedConv, own.CONV),
     (own.Tempered, own.TEMPERED),
     (own.MaskedSum, own.MASKED),
@@ -127,6 +128,12 @@ class TestShapes:
 
         found = {tuple(s) for s in shapes(drawn(contract("Own", three, {"x": "N", "scale?": "N", "shift?": "N"})))}
         assert found == {("x",), ("x", "scale"), ("x", "scale", "shift")}
+
+    def test_what_has_not_the_batch_is_a_parameter(self):
+        assert own.MAXOUT.reference.inputs == ("x",)
+        assert own.CONV.reference.inputs == ("x",)
+        assert own.TEMPERED.reference.inputs == ("x", "target", "weight")
+        assert own.MASKED.reference.inputs == ("x", "mask")
 
 
 class TestValues:
