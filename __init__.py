@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .properties import contracts as contracts
+    from .properties import inputs as inputs
     from .properties.adapt import Layer as Layer
     from .properties.adapt import adapt as adapt
     from .properties.check import Check as Check
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .properties.events import Result as Result
     from .properties.lockstep import Lockstep as Lockstep
     from .properties.lockstep import lockstep as lockstep
+    from .properties.own import contract as contract
 
 __version__ = "0.1.0"
 
@@ -37,7 +39,9 @@ _PLACES = {
     "adapt": "adapt",
     "check_layer": "check",
     "checks": "check",
+    "contract": "own",
     "contracts": "contracts",
+    "inputs": "inputs",
     "lockstep": "lockstep",
     "parametrize": "check",
 }
@@ -49,7 +53,7 @@ def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(f".properties.{_PLACES[name]}", __name__)
-    return module if name == "contracts" else getattr(module, name)
+    return module if name in ("contracts", "inputs") else getattr(module, name)
 
 
 def __dir__() -> list[str]:
