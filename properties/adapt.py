@@ -156,7 +156,10 @@ class Layer:
     def _method(self, made: Any, number: int, names: Sequence[str]) -> str | None:
         """The first of these methods that the object has, or the one that was given."""
         given = (self.methods[number],) if self.methods else names
-        return next((name for name in given if callable(getattr(made, name, None))), None)
+        found = next((name for name in given if callable(getattr(made, name, None))), None)
+        if self.methods and found is None:
+            raise StyleError(f"{self.name} has no method {given[0]}, which methods names")
+        return found
 
     def _with_methods(self, config: Mapping[str, Any], made: Any, names: tuple[str, str]) -> Adapted:
         """A pair where the backward takes a cache, an updating object where it takes a rate, or else an object."""
@@ -217,6 +220,9 @@ def adapt(layer: Any, *, to: str | Contract, **declared: Unpack[Declarations]) -
         raise ValueError(f"there is no style {style!r}; the styles are {', '.join(STYLES)}")
     if style == "tape" and declared.get("tensor") is None:
         raise ValueError('style="tape" needs tensor=…, what makes a tensor of an array')
+    _check_form(declared)
+    no_grad = declared.get("no_grad", ())
+    no_grad = (no_grad,) if isinstance(no_grad, str) else tuple(no_grad)
     fixed = dict(declared.get("fixed") or {})
     contract.check_fixed(fixed)
     conventions = Conventions(
@@ -227,9 +233,7 @@ def adapt(layer: Any, *, to: str | Contract, **declared: Unpack[Declarations]) -
     )
     adapted = Layer(
         layer,
-        contract.narrowed(
-            dtype=declared.get("dtype"), where=declared.get("where"), no_grad=tuple(declared.get("no_grad", ()))
-        ),
+        contract.narrowed(dtype=declared.get("dtype"), where=declared.get("where"), no_grad=no_grad),
         fixed,
         dict(declared.get("parameters") or {}),
         style,
@@ -241,8 +245,23 @@ def adapt(layer: Any, *, to: str | Contract, **declared: Unpack[Declarations]) -
     )
     adapted.check_options()
     ordered = conventions.weight if isinstance(conventions.weight, Mapping) else ()
-    _check_names(contract, fixed, [*declared.get("no_grad", ()), *adapted.parameters, *ordered])
+    _check_names(contract, fixed, [*no_grad, *adapted.parameters, *ordered])
     return adapted
+
+
+def _check_form(declared: Declarations) -> None:
+    """ValueError where what is said of methods, parameters or the rate has not the form that it needs."""
+    methods = declared.get("methods")
+    if methods is not None and (isinstance(methods, str) or len(methods) != 2):
+        raise ValueError(f'methods must be two names, such as ("propagate", "backpropagate"), got {methods!r}')
+    for name, place in (declared.get("parameters") or {}).items():
+        if not isinstance(place, str) and len(place) != 2:
+            raise ValueError(
+                f'parameters must name places by input, {{"weight": ("W", "dW")}} or {{"weight": "W"}}, '
+                f"got {place!r} for {name}"
+            )
+    if declared.get("learning_rate") == 0:
+        raise ValueError("learning_rate must be a number other than 0, or the path of one, got 0")
 
 
 def _check_names(contract: Contract, fixed: Mapping[str, Any], names: Sequence[str]) -> None:

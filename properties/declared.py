@@ -46,7 +46,7 @@ class Conventions:
         for order in (order for order in orders if order is not None):
             if isinstance(order, str):
                 _tokens(order)
-            elif sorted(order) != list(range(len(order))):
+            elif not isinstance(order, Sequence) or sorted(order) != list(range(len(order))):
                 raise ValueError(f"weight={order!r} is no order of axes, such as (1, 0)")
         if self.averaged_over not in (None, *AVERAGES):
             raise ValueError(f"averaged_over must be one of {', '.join(AVERAGES)}, got {self.averaged_over!r}")
@@ -54,17 +54,22 @@ class Conventions:
     def __bool__(self) -> bool:
         return self != Conventions()
 
-    def turn(self, name: str, rank: int, *, parameter: bool, transposed: bool) -> Turn:
-        """How an array of this name stands in the layer; `transposed`: torch's weight is (in, out, kernel)."""
+    def turn(self, name: str, rank: int, first: int, *, parameter: bool, transposed: bool) -> Turn:
+        """How an input of this name stands in the layer, where the first has the rank `first`.
+
+        `transposed`: torch's weight is (in, out, kernel).
+        """
         if not parameter:
-            return self.data(rank)
+            return self.data(rank, first)
         order = self.weight.get(name) if isinstance(self.weight, Mapping) else self.weight if "weight" in name else None
         if order is not None and rank > 1:
             return _stored(name, order, rank, transposed)
         return Turn(column=self.columns and rank == 1)
 
-    def data(self, rank: int) -> Turn:
-        """How an input or output of this rank stands in the layer."""
+    def data(self, rank: int, first: int) -> Turn:
+        """How an argument or output of this rank stands in the layer: as torch's, if it is not of the first's rank."""
+        if rank != first:
+            return Turn()
         if self.columns and rank == 2:
             return Turn((1, 0))
         if self.layout is not None:
@@ -134,7 +139,8 @@ class Turn:
 
 def _check_layout(layout: str) -> None:
     known = set("NC" + SPATIAL)
-    if len(set(layout)) != len(layout) or not set(layout) <= known or "C" not in layout:
+    written = isinstance(layout, str) and set(layout) <= known and len(set(layout)) == len(layout)
+    if not written or "C" not in layout:
         raise ValueError(
             f"layout={layout!r} names no order of axes; write letters of N, C and {', '.join(SPATIAL)}, such as 'NHWC'"
         )
@@ -143,7 +149,7 @@ def _check_layout(layout: str) -> None:
 def _tokens(order: str) -> list[str]:
     """The axes of a weight in words; ValueError where they are no order."""
     tokens = [token.strip() for token in order.strip().removeprefix("(").removesuffix(")").split(",")]
-    plain = sorted(token.removeprefix("rotated ") for token in tokens)
+    plain = sorted("kernel" if token == "rotated kernel" else token for token in tokens)
     if plain not in (["in", "out"], ["in", "kernel", "out"]):
         raise ValueError(
             f"weight={order!r} is no order of a weight's axes; write '(in, out)', '(kernel, in, out)', "
@@ -187,31 +193,30 @@ class Translated(Adapted):
     def __call__(self, **inputs: Array) -> tuple[Outputs, Backward]:
         """The layer on arrays in its own order, what it answers brought back."""
         arguments = self.layer.contract.reference.inputs
+        first = next(iter(inputs.values()))
         transposed = self.layer.contract.name.startswith("ConvTranspose")
         self._turns = {
-            n: self._conventions.turn(n, a.ndim, parameter=n not in arguments, transposed=transposed)
+            n: self._conventions.turn(n, a.ndim, first.ndim, parameter=n not in arguments, transposed=transposed)
             for n, a in inputs.items()
         }
         self._averaged = [n for n in inputs if n not in arguments] if self._conventions.averaged_over else []
-        times = self._times = self._conventions.times(next(iter(inputs.values())))
+        times = self._times = self._conventions.times(first)
         own = {n: self._turns[n].there(a) for n, a in inputs.items()}
         y, backward = self._inner(**own)
         _reflect(own, inputs, self._turns)
         outputs = y if isinstance(y, tuple) else (y,)
-        turned = tuple(self._conventions.data(np.ndim(part)).back(np.asarray(part)) for part in outputs)
-        self._outputs = [self._conventions.data(part.ndim) for part in turned]
+        turns, averaged = self._turns, self._averaged
+        orders = self._outputs = [self._conventions.data(np.ndim(part), first.ndim) for part in outputs]
+        turned = tuple(order.back(np.asarray(part)) for order, part in zip(orders, outputs, strict=True))
 
         def turned_backward(*dy: Array) -> Mapping[str, Any]:
-            there = [self._conventions.data(part.ndim).there(part) for part in dy]
+            there = [self._conventions.data(part.ndim, first.ndim).there(part) for part in dy]
             answer = backward(*there)
-            _reflect(own, inputs, self._turns)
+            _reflect(own, inputs, turns)
             for mine, theirs in zip(there, dy, strict=True):
-                _copy_back(mine, theirs, self._conventions.data(theirs.ndim))
-            gradients = {n: None if g is None else self._turns[n].back(np.asarray(g)) for n, g in answer.items()}
-            for n in self._averaged:
-                if gradients.get(n) is not None:
-                    gradients[n] = gradients[n] * gradients[n].dtype.type(times)
-            return gradients
+                _copy_back(mine, theirs, self._conventions.data(theirs.ndim, first.ndim))
+            gradients = {n: None if g is None else turns[n].back(np.asarray(g)) for n, g in answer.items()}
+            return gradients | {n: _summed(gradients[n], times) for n in averaged if gradients.get(n) is not None}
 
         return (turned if isinstance(y, tuple) else turned[0]), turned_backward
 
@@ -228,8 +233,14 @@ class Translated(Adapted):
                 parts = [turn.spell_back(f"y[{n}]") for n, turn in enumerate(self._outputs)]
                 lines.append(f"y = ({', '.join(parts)})")
         places = {n: turns[n].spell_back(place) if n in turns else place for n, place in places.items()}
-        places |= {n: f"{self._times} * {places[n]}" for n in self._averaged if n in places}
+        sums = "{} * {}" if self._times else "{} * np.zeros_like({})"
+        places |= {n: sums.format(self._times, places[n]) for n in self._averaged if n in places}
         return [*before, *lines], backward, places
+
+
+def _summed(mean: Array, times: int) -> Array:
+    """The sum of so many numbers with this mean; of none it is zero, whatever their mean was called."""
+    return mean * mean.dtype.type(times) if times else np.zeros_like(mean)
 
 
 def _reflect(own: Mapping[str, Array], inputs: Mapping[str, Array], turns: Mapping[str, Turn]) -> None:

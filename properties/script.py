@@ -131,16 +131,17 @@ def _functions(adapted: Adapted, case: Case, text: str) -> list[str]:
         later = [f"def later({', '.join(cotangents)}):", f"    g = {backward}", f"    return {{{inner}}}"]
         functions.append(_function(head, [*forward, "", *later, "", f"return {outputs}, later"]))
     asked, in_place = re.search(r"\bask\(", text), "ask_in_place(" in text
-    if asked or in_place:
-        name = "ask_in_place" if in_place else "ask"
-        head = f"def {name}({', '.join(['layer', *names, *cotangents])}):"
-        lines = [*forward, f"g = {backward}", f"return ({outputs}), {{{inner}}}"]
-        if not in_place and text.count("ask(") > 1:
-            everything = [*names, *cotangents]
-            lines.insert(0, f"{', '.join(everything)}, = (a.copy() for a in ({', '.join(everything)},))")
-        functions.append(_function(head, lines))
-    if asked and in_place:
+    everything = ", ".join([*names, *cotangents])
+    lines = [*forward, f"g = {backward}", f"return ({outputs}), {{{inner}}}"]
+    # Where axes stand in another order, what is done to an array must be done to the argument.
+    on_views = [line.replace("np.ascontiguousarray(", "np.asarray(") for line in lines]
+    if in_place:
+        functions.append(_function(f"def ask_in_place(layer, {everything}):", on_views))
+    if asked and in_place and on_views == lines:
         functions.append("def ask(layer, *case):\n    return ask_in_place(layer, *(a.copy() for a in case))")
+    elif asked:
+        copies = [f"{everything}, = (a.copy() for a in ({everything},))"] if in_place or text.count("ask(") > 1 else []
+        functions.append(_function(f"def ask(layer, {everything}):", [*copies, *lines]))
     if "bits(" in text:
         functions.append(BITS)
     return functions
@@ -175,7 +176,8 @@ def _imports(layer: Layer, rest: str) -> str:
         lines.append("from numpy import inf, nan")
     if "torch." in rest:
         lines.append("import torch")
-    return "\n".join([*lines, "", *_layer_import(layer.source)])
+    tensor = [] if layer.tensor is None else _import_as(layer.tensor, "Tensor")
+    return "\n".join([*lines, "", *_layer_import(layer.source), *tensor])
 
 
 def _layer_import(source: Any) -> list[str]:

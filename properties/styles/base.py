@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from ..adapt import Layer
 
 
+# What a loss calls its target.
+TARGETS = ("y_true", "true", "target", "targets", "label", "labels", "actual", "expected", "y", "t")
+
+
 class StyleError(TypeError):
     """A layer that cannot be called as any of the styles; the message says what would be needed."""
 
@@ -86,6 +90,13 @@ def own_names(function: Callable[..., Any], names: Sequence[str]) -> tuple[Seque
     if len(own) < len(names):
         return names, False
     return own[: len(names)], False
+
+
+def in_order(function: Callable[..., Any], names: Sequence[str]) -> Sequence[str]:
+    """The inputs in the order in which a function takes them, which is torch's, but for losses f(y_true, y_pred)."""
+    own = positional(function)
+    swapped = list(names) == ["x", "target"] and len(own) == 2 and own[0] in TARGETS and own[1] not in TARGETS
+    return names[::-1] if swapped else names
 
 
 def positional(function: Callable[..., Any]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from ...oracle.vjp import Array, Backward, Outputs
 from ..literals import script_name
 from ..twins import call_arguments
-from .base import Adapted, StyleError, accepted, own_names, two
+from .base import Adapted, StyleError, accepted, in_order, own_names, two
 
 if TYPE_CHECKING:
     from ..adapt import Layer
@@ -40,11 +40,12 @@ class Closure(Adapted):
     def spell(self, names: Sequence[str], cotangents: Sequence[str]) -> tuple[list[str], str, dict[str, str]]:
         """y, backward = layer(...)."""
         own, keywords = own_names(self._made, tuple(names))
-        arguments = ", ".join(names)
-        if any(not n.isidentifier() for n in names):
-            arguments = ", ".join([names[0], "**{" + ", ".join(f'"{n}": {script_name(n)}' for n in names[1:]) + "}"])
-        elif keywords:
+        if not keywords:
+            arguments = ", ".join(map(script_name, names))
+        elif all(n.isidentifier() for n in names):
             arguments = ", ".join(f"{n}={n}" for n in names)
+        else:
+            arguments = "**{" + ", ".join(f'"{n}": {script_name(n)}' for n in names) + "}"
         return [f"y, backward = layer({arguments})"], f"backward({', '.join(cotangents)})", self._places(names, own)
 
 
@@ -88,8 +89,8 @@ class Pair(Adapted):
 class Derivative(Adapted):
     """y = f(x); dx = dy · f'(x).
 
-    For an activation, and for a loss, whose derivative is the gradient of its one number; a tuple of derivatives is one
-    for each input in order.
+    For an activation, and for a loss, whose derivative is the gradient of its one number and which may take the target
+    first, f(y_true, y_pred); a tuple of derivatives is one for each input in torch's order.
     """
 
     def __init__(
@@ -109,11 +110,11 @@ class Derivative(Adapted):
 
     def __call__(self, **inputs: Array) -> tuple[Outputs, Backward]:
         """The function, and its derivative times the cotangent."""
-        y = np.asarray(self._function(*inputs.values(), **self._options))
         names = tuple(inputs)
+        y = np.asarray(self._function(*(inputs[n] for n in in_order(self._function, names)), **self._options))
 
         def backward(dy: Array) -> Mapping[str, Any]:
-            slopes = self._derivative(*inputs.values(), **self._same)
+            slopes = self._derivative(*(inputs[n] for n in in_order(self._derivative, names)), **self._same)
             return {n: None if d is None else dy * d for n, d in self._named(slopes, names, names).items()}
 
         return y, backward
@@ -122,9 +123,9 @@ class Derivative(Adapted):
         """y = f(...); derivative(...), each part times dy."""
         function, derivative = self._spelled
         places = {n: f"{cotangents[0]} * {place}" for n, place in self._places(names, names).items()}
-        line = f"y = np.asarray({function}({_arguments(names, self._options)}))"
-        return [line], f"{derivative}({_arguments(names, self._same)})", places
+        line = f"y = np.asarray({function}({_arguments(in_order(self._function, names), self._options)}))"
+        return [line], f"{derivative}({_arguments(in_order(self._derivative, names), self._same)})", places
 
 
 def _arguments(names: Sequence[str], options: Mapping[str, Any]) -> str:
-    return ", ".join([*names, *([call_arguments(options)] if options else [])])
+    return ", ".join([*map(script_name, names), *([call_arguments(options)] if options else [])])

@@ -5,8 +5,9 @@ A path is written with dots, "parameters.W" or "weights.0": each step is an attr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,10 @@ GRADIENTS = ("d{}", "d_{}", "grad_{}", "{}_grad", "{}_gradient", "g_{}")
 
 # What is at a place that is not there yet.
 ABSENT = object()
+
+
+class AmbiguousError(StyleError):
+    """Several arrays may be one parameter."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,13 @@ def follow(root: Any, path: str) -> Slot:
 
 
 def beside(root: Any, path: str) -> Found:
-    """The place that a path names, and its gradient under the usual names beside it."""
-    return _found(root, path.rpartition(".")[2], follow(root, path))
+    """The place that a path names, and its gradient under the usual names beside it, or else in the object itself."""
+    before, _, own = path.rpartition(".")
+    found = _found(root, own, follow(root, path))
+    if not before:
+        return found
+    holder = follow(root, before)
+    return Found(found.slot, lambda: chain(_near(holder.get(), own, holder.spelled), found.gradients()))
 
 
 def _step(owner: Any, step: str, spelled: str, path: str) -> Slot:
@@ -115,19 +125,24 @@ class Found:
     gradients: Callable[[], Iterator[Slot]]
 
 
-def find_parameter(root: Any, name: str, shape: tuple[int, ...], taken: list[str]) -> Found | None:
-    """The parameter of this name, or the only array of its shape that has none; None where there is none yet."""
-    candidates = NAMES.get(name, (name,))
-    for candidate in candidates:
+def find_by_name(root: Any, name: str) -> Found | None:
+    """The parameter under one of its usual names; None where there is none yet."""
+    for candidate in NAMES.get(name, (name,)):
         if hasattr(root, candidate) and not _holds_many(getattr(root, candidate)):
             return _found(root, candidate, _attribute(root, candidate, "layer"))
         for attribute, container in _containers(root):
             if isinstance(container, Mapping) and candidate in container and not _is_gradients(attribute):
                 return _found(root, candidate, _entry(container, candidate, f"layer.{attribute}"))
-    same = [found for found in _arrays(root) if _fits(found.slot.get(), shape) and found.slot.spelled not in taken]
+    return None
+
+
+def find_by_shape(root: Any, name: str, shape: tuple[int, ...], taken: Sequence[str]) -> Found | None:
+    """The only array of the parameter's shape, but for those that are taken; None where there is none yet."""
+    alike = [found for found in _arrays(root) if _fits(found.slot.get(), shape) and found.slot.spelled not in taken]
+    same = [found for found in alike if found.slot.get().shape == shape] or alike
     if len(same) > 1:
         several = ", ".join(found.slot.spelled for found in same)
-        raise StyleError(f"{name} of shape {shape} may be any of {several}: {_say(name)}")
+        raise AmbiguousError(f"{name} of shape {shape} may be any of {several}: {_say(name)}")
     return same[0] if same else None
 
 
@@ -195,16 +210,22 @@ def _found(root: Any, own: str, slot: Slot) -> Found:
     return Found(slot, lambda: _gradients(root, own))
 
 
+def _near(owner: Any, own: str, spelled: str) -> Iterator[Slot]:
+    """The places where the gradient of a parameter may be: attributes of an object, entries of a dict."""
+    names = [pattern.format(name) for name in dict.fromkeys((own, own.lower())) for pattern in GRADIENTS]
+    if isinstance(owner, MutableMapping):
+        yield from (_entry(owner, name, spelled) for name in names if name in owner)
+    else:
+        yield from (_attribute(owner, name, spelled) for name in names if hasattr(owner, name))
+
+
 def _gradients(root: Any, own: str) -> Iterator[Slot]:
-    """The places where the gradient of a parameter may be: attributes, then entries of dicts and lists."""
-    for name in (own, own.lower()):
-        for pattern in GRADIENTS:
-            if hasattr(root, spelling := pattern.format(name)):
-                yield _attribute(root, spelling, "layer")
+    """The same in the object itself, then in its dicts and lists."""
+    yield from _near(root, own, "layer")
     for attribute, container in _containers(root):
         if isinstance(container, Mapping):
-            keys = [key for key in (pattern.format(own) for pattern in GRADIENTS) if key in container]
-            keys += [own] if own in container and _is_gradients(attribute) else []
-            yield from (_entry(container, key, f"layer.{attribute}") for key in keys)
+            yield from _near(container, own, f"layer.{attribute}")
+            if own in container and _is_gradients(attribute):
+                yield _entry(container, own, f"layer.{attribute}")
         elif _is_gradients(attribute) and own.isdecimal() and int(own) < len(container):
             yield _entry(container, int(own), f"layer.{attribute}")

@@ -8,11 +8,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...oracle.vjp import Array, Backward, Outputs
+from ..literals import script_name
 from .base import Adapted, StyleError, positional
-from .slots import ABSENT, Found, Slot, beside, find_parameter, follow, missing, no_gradient
+from .slots import (
+    ABSENT,
+    AmbiguousError,
+    Found,
+    Slot,
+    beside,
+    find_by_name,
+    find_by_shape,
+    follow,
+    missing,
+    no_gradient,
+)
 
 if TYPE_CHECKING:
     from ..adapt import Layer
+
+# How often a layer was called: the one buffer that torch keeps only for itself, unless momentum is None.
+COUNT = "num_batches_tracked"
 
 
 class Object(Adapted):
@@ -25,12 +40,17 @@ class Object(Adapted):
     reentrant = False
     # Whether the parameters are made by the first call, so that a script has to make one.
     _built_by_call = False
+    # Whether a forward has been seen to leave the parameters as they were set.
+    _settled = False
+    _several = False
 
     def __init__(self, layer: Layer, config: Mapping[str, Any], made: Any, methods: tuple[str, str]) -> None:
         super().__init__(layer, config)
         self._made = made
         self._methods = methods
         self._shapes: dict[str, tuple[int, ...]] = {}
+        # Looked for before the first call only: afterwards an object may keep other arrays of that shape.
+        self._by_shape: dict[str, Found] = {}
 
     @property
     def _forward(self) -> Callable[..., Any]:
@@ -45,14 +65,21 @@ class Object(Adapted):
         if len(positional(self._forward)) >= len(names):
             return list(names), []
         arguments = [n for n in names if n in self.layer.contract.reference.inputs]
-        return arguments, [n for n in names if n not in arguments]
+        return arguments, [n for n in names if n not in arguments and not self._counts_for(n)]
+
+    def _counts_for(self, name: str) -> bool:
+        """Whether this is torch's count of calls, which few keep: it is kept here for those that do not."""
+        return name == COUNT and self._given(name) is None and find_by_name(self._made, name) is None
 
     def _found(self, attributes: Sequence[str]) -> dict[str, Found]:
         """The places of all parameters; StyleError where one has none."""
         found: dict[str, Found] = {}
         for name in attributes:
             taken = [place.slot.spelled for place in found.values()]
-            one = self._given(name) or find_parameter(self._made, name, self._shapes[name], taken)
+            one = self._given(name) or find_by_name(self._made, name) or self._by_shape.get(name)
+            if one is None and not self._built_by_call:
+                one = find_by_shape(self._made, name, self._shapes[name], taken)
+                self._by_shape |= {} if one is None else {name: one}
             if one is None:
                 raise missing(self._made, self.layer.name, name)
             found[name] = one
@@ -73,6 +100,8 @@ class Object(Adapted):
             found = self._found(attributes)
             if all(place.slot.get() is not None for place in found.values()):
                 return found
+        except AmbiguousError:
+            raise
         except StyleError:
             if self._built_by_call:
                 raise
@@ -82,8 +111,11 @@ class Object(Adapted):
         return self._found(attributes)
 
     def _reset(self) -> None:
-        if self.layer.reset is not None:
-            getattr(self._made, self.layer.reset)()
+        if self.layer.reset is None:
+            return
+        if not hasattr(self._made, self.layer.reset):
+            raise StyleError(f"{self.layer.name} has no method {self.layer.reset}, which reset names")
+        getattr(self._made, self.layer.reset)()
 
     def _run(self, inputs: Mapping[str, Array], names: Sequence[str], attributes: Sequence[str]) -> Outputs:
         """Set the parameters and run forward; updated buffers come behind the outputs."""
@@ -91,15 +123,25 @@ class Object(Adapted):
         self._shapes = {n: a.shape for n, a in inputs.items()}
         arguments = [inputs[n] for n in names]
         places = self._places_in(attributes, lambda: self._forward(*arguments))
-        absent = [name for name, place in places.items() if place.slot.get() is ABSENT]
         for name, place in places.items():
             place.slot.write(inputs[name])
         y: Outputs = self._forward(*arguments)
-        if not self._built_by_call and any(not _is(places[n].slot.get(), inputs[n]) for n in absent):
-            self._built_by_call = True
-            return self._run(inputs, names, attributes)
-        after = tuple(np.reshape(np.array(places[n].slot.get()), self._shapes[n]) for n in self._state() if n in places)
+        state = self._state()
+        if not self._settled:
+            self._settled = True
+            if any(not _is(places[n].slot.get(), inputs[n]) for n in attributes if n not in state):
+                self._built_by_call = True
+                return self._run(inputs, names, attributes)
+        self._several = isinstance(y, tuple)
+        after = tuple(self._after(inputs, [n for n in state if n in places]).values())
+        if COUNT in state and COUNT not in places:
+            after = (*after, inputs[COUNT] + 1)
         return (*(y if isinstance(y, tuple) else (y,)), *after) if after else y
+
+    def _after(self, inputs: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
+        """Parameters and buffers as they are now, copied, in the shapes in which they were given."""
+        found = self._found(names)
+        return {n: _shaped(np.array(place.slot.get()), inputs[n].shape) for n, place in found.items()}
 
     def _state(self) -> tuple[str, ...]:
         """The buffers that a call changes in this configuration."""
@@ -142,18 +184,26 @@ class Object(Adapted):
     def spell(self, names: Sequence[str], cotangents: Sequence[str]) -> tuple[list[str], str, dict[str, str]]:
         """Parameters in, forward, backward, gradients out."""
         arguments, attributes = self._split(tuple(names))
-        call = f"layer.{self._methods[0]}({', '.join(arguments)})"
+        call = f"layer.{self._methods[0]}({', '.join(map(script_name, arguments))})"
         reset = [] if self.layer.reset is None else [f"layer.{self.layer.reset}()"]
         lines = [*reset, *([f"{call}  # builds the parameters", *reset] if self._built_by_call else [])]
         lines += [f"{p.slot.spelled} = {self._spelled_value(n, p.slot)}" for n, p in self._found(attributes).items()]
-        lines.append(f"y = {call}")
+        lines += [f"y = {call}", *self._spelled_state(attributes)]
         places = self._places(arguments, arguments) if arguments else {}
         for name, slot in self._gradients([n for n in attributes if n not in places]):
-            places[name] = f"np.reshape({slot.spelled}, {name}.shape)"
+            places[name] = f"np.reshape({slot.spelled}, {script_name(name)}.shape)"
         return lines, f"layer.{self._methods[1]}({', '.join(cotangents)})", places
 
+    def _spelled_state(self, attributes: Sequence[str]) -> list[str]:
+        """The line that puts updated buffers behind the outputs, where there are any."""
+        state = self._state()
+        places = self._found([n for n in state if n in attributes])
+        after = [f"np.reshape(np.array({p.slot.spelled}), {script_name(n)}.shape)" for n, p in places.items()]
+        after += [f"{COUNT} + 1"] if COUNT in state and COUNT not in places else []
+        return [f"y = ({', '.join(['*y' if self._several else 'y', *after])})"] if after else []
+
     def _spelled_value(self, name: str, slot: Slot) -> str:
-        return name + slot.like(np.empty(self._shapes[name]))
+        return script_name(name) + slot.like(np.empty(self._shapes[name]))
 
 
 def _is(value: Any, given: Array) -> bool:
@@ -168,8 +218,9 @@ def _shaped(gradient: Array, shape: tuple[int, ...]) -> Array:
 
 
 # The gradient is recovered from the update as (before - after) / rate, where `before` would swallow its digits. So the
-# cotangent, in which a backward is linear, is made larger by this power of two, which costs none.
-SCALE = {"float64": 2.0**200, "float32": 2.0**40}
+# cotangent, in which a backward is linear, is made larger by a power of two, which costs none: the first of these with
+# which everything is finite.
+SCALES = {"float64": (2.0**200, 1.0), "float32": (2.0**120, 2.0**100, 2.0**60, 2.0**20, 1.0)}
 # The names of the second argument of a backward that updates.
 RATES = ("lr", "learning_rate", "eta", "rate", "step_size", "alpha")
 
@@ -187,13 +238,17 @@ class Updating(Object):
         given = layer.learning_rate
         self._path = given if isinstance(given, str) else None
         self._rate = 1.0 if given is None or isinstance(given, str) else float(given)
+        self._scale = 1.0
 
     def _run(self, inputs: Mapping[str, Array], names: Sequence[str], attributes: Sequence[str]) -> Outputs:
         if self._path is not None:
-            follow(self._made, self._path).put(self._rate)
+            slot = follow(self._made, self._path)
+            if slot.get() is ABSENT:
+                has = ", ".join(vars(self._made))
+                raise StyleError(f"{self.layer.name} has no {self._path}, which learning_rate names; it has {has}")
+            slot.put(self._rate)
         # Copies: an update may be in place.
         own = {n: a.copy() if n in attributes else a for n, a in inputs.items()}
-        self._dtype = next((a.dtype.name for a in inputs.values() if a.dtype.kind == "f"), "float64")
         return super()._run(own, names, attributes)
 
     def __call__(self, **inputs: Array) -> tuple[Outputs, Backward]:
@@ -204,13 +259,14 @@ class Updating(Object):
         def backward(*dy: Array) -> Mapping[str, Array]:
             self._run(inputs, names, attributes)
             found = self._named(self._backward(*dy, *rate), names, names)
-            self._run(inputs, names, attributes)
-            scale = SCALE[self._dtype]
-            self._backward(*(part * part.dtype.type(scale) for part in dy), *rate)
-            for name, place in self._found(attributes).items():
-                after = _shaped(np.asarray(place.slot.get()), inputs[name].shape)
-                found[name] = (inputs[name] - after) / (self._rate * scale)
-            return found
+            for self._scale in SCALES[dy[0].dtype.name]:
+                self._run(inputs, names, attributes)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    dx = self._backward(*(part * part.dtype.type(self._scale) for part in dy), *rate)
+                updates = {n: inputs[n] - after for n, after in self._after(inputs, attributes).items()}
+                if all(np.isfinite(a).all() for a in (*self._named(dx, names, names).values(), *updates.values())):
+                    break
+            return found | {n: update / self._scale / self._rate for n, update in updates.items()}
 
         return self._run(inputs, names, attributes), backward
 
@@ -220,14 +276,14 @@ class Updating(Object):
         lines, _, places = super().spell(names, cotangents)
         if self._path is not None:
             lines.insert(0, f"{follow(self._made, self._path).spelled} = {self._rate!r}")
-        for number, line in enumerate(lines):
-            if any(line == f"{p.slot.spelled} = {n}" for n, p in self._found(attributes).items()):
-                lines[number] = f"{line}.copy()"
-        scale = SCALE[self._dtype]
-        places = {n: f"{places[n]} / {scale!r}" for n in arguments if n in places}
+        places = {n: f"{places[n]} / {self._scale!r}" for n in arguments if n in places}
         for name, place in self._found(attributes).items():
-            before = f"({name} - np.reshape({place.slot.spelled}, {name}.shape))"
-            places[name] = f"{before} / {self._rate * scale!r}"
-        scaled = [f"{dy} * {scale!r}" for dy in cotangents]
+            own = script_name(name)
+            update = f"({own} - np.reshape({place.slot.spelled}, {own}.shape))"
+            places[name] = f"{update} / {self._scale!r} / {self._rate!r}"
+        scaled = [f"{dy} * {self._scale!r}" for dy in cotangents]
         rate = [repr(self._rate)] if self._given_rate else []
         return lines, f"layer.{self._methods[1]}({', '.join([*scaled, *rate])})", places
+
+    def _spelled_value(self, name: str, slot: Slot) -> str:
+        return f"{super()._spelled_value(name, slot)}.copy()"

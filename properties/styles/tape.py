@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ class Tape(Adapted):
         self._seeded = True
         self._several = False
         self._plain: set[str] = set()
+        # The shapes of parameters that are kept in another than torch's: a bias as a row or a column.
+        self._kept: dict[str, tuple[int, ...]] = {}
 
     def _tensor(self, a: Array) -> Any:
         if a.dtype.kind != "f":
@@ -66,9 +69,11 @@ class Tape(Adapted):
         self._plain = {name for name, a in inputs.items() if a.dtype.kind != "f"}
         for name in attributes:
             slot = self._slot(name)
-            old = _array(slot.get())
-            if old.size == inputs[name].size and old.shape != inputs[name].shape:
-                tensors[name] = self._tensor(inputs[name].reshape(old.shape))
+            old: Any = getattr(slot.get(), "data", None)
+            own, shape = inputs[name], np.shape(old)
+            if shape != own.shape and math.prod(shape) == own.size:
+                self._kept[name] = shape
+                tensors[name] = self._tensor(own.reshape(shape))
             slot.put(tensors[name])
         y = self._call(*(tensors[n] for n in arguments))
         self._several = isinstance(y, tuple)
@@ -110,13 +115,16 @@ class Tape(Adapted):
         arguments, attributes = self._split(tuple(names))
         options = "".join(f", {name}={value}" for name, value in self._options.items())
         own = {name: script_name(name) if name in self._plain else f"t_{script_name(name)}" for name in names}
-        lines = [f"{own[n]} = Tensor({script_name(n)}{options})" for n in names if n not in self._plain]
+        arrays = {n: script_name(n) for n in names}
+        arrays |= {n: f"{arrays[n]}.reshape({shape})" for n, shape in self._kept.items()}
+        lines = [f"{own[n]} = Tensor({arrays[n]}{options})" for n in names if n not in self._plain]
         lines += [f"{self._slot(n).spelled} = {own[n]}" for n in attributes]
         call = f"layer.{self.layer.methods[0]}" if self.layer.methods else "layer"
         lines.append(f"t = {call}({', '.join(own[n] for n in arguments)})")
         lines.append("y = tuple(part.data for part in t)" if self._several else "y = t.data")
         gradient = "{}.grad" if self._gradients_are_arrays else "{}.grad.data"
-        places = {name: gradient.format(own[name]) for name in names if name not in self._plain}
+        places = {n: gradient.format(own[n]) for n in names if n not in self._plain}
+        places |= {n: f"{places[n]}.reshape({script_name(n)}.shape)" for n in self._kept if n in places}
         if self._seeded:
             return lines, f"t.backward({cotangents[0]})", places
         outputs = [f"t[{n}]" for n in range(len(cotangents))] if self._several else ["t"]
