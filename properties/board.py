@@ -118,6 +118,8 @@ class Board:
 def summary(console: Console, results: list[Result], seconds: float, seed: int) -> None:
     """The findings in full, then one line."""
     for result in results:
+        for text in result.skipped:
+            console.print(Text(f"\n{result.layer}: skipped {text}", style="yellow"), soft_wrap=True)
         for failure in result.failures:
             console.print()
             console.print(Text(explain_failure(failure)), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The command line: `gradjury check`, and `gradjury mutate` from its own file.
+"""The command line: `gradjury check`, and the other commands from files of their own.
 
 Exit status of a check 0: all laws hold; 1: one is broken; 2: it could not run.
 """
@@ -20,8 +20,10 @@ from .explain import result_as_dict
 from .files import write_json
 from .mutation.command import mutate
 from .pool import try_all
-from .targets import Target, TargetError, own_layers, parse_fixed, parse_target
-from .trial import EXAMPLES, SCRIPTS
+from .replay import replay
+from .scaffold.command import init
+from .session import EXAMPLES, SCRIPTS
+from .targets import TargetError, find_targets, parse_fixed
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,6 +33,8 @@ def main() -> None:
 
 
 main.add_command(mutate)
+main.add_command(replay)
+main.add_command(init)
 
 
 @main.command()
@@ -78,13 +82,11 @@ def check(
 ) -> None:
     """Try layers against their contracts; without arguments, gradjury's own.
 
-    A layer is named package.module:Layer. Exit status 0: all laws hold; 1: one is broken; 2: it could not run.
+    A layer is named package.module:Layer; package.module names all that were adapted there (gradjury.adapt).
+    Exit status 0: all laws hold; 1: one is broken; 2: it could not run.
     """
-    if to and not layers:
-        raise click.UsageError("--to says which contract a layer answers to: name the layer, package.module:Layer")
     if json_file is not None and not json_file.resolve().parent.is_dir():
         raise click.UsageError(f"the folder of {json_file} does not exist")
-    named = [(text, to) for text in layers] or own_layers()
     options: dict[str, Any] = {
         "strict": strict,
         "examples": examples,
@@ -94,7 +96,7 @@ def check(
         "fixed": parse_fixed(fixed),
         "coverage": coverage,
     }
-    targets = [Target(*parse_target(text, name), **options) for text, name in named]
+    targets = find_targets(layers, to, **options)
     counted = [(target, count) for target in targets if (count := len(target.checks()))]
     if not counted:
         raise TargetError(f"no check's name contains {keyword!r}; names look like Conv2d-gradients")

@@ -87,6 +87,13 @@ class Contract:
         narrowing = Narrowing(dtype, where, no_grad)
         return self if narrowing == self.narrowing else replace(self, narrowing=narrowing)
 
+    def takes(self, config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> bool:
+        """Whether the layer takes this configuration, defaults left out, and these shapes."""
+        if self.narrowing.where is None:
+            return True
+        defaults = {n: v for n, v in self.reference.defaults.items() if v is not inspect.Parameter.empty}
+        return self.narrowing.where({**defaults, **config}, shapes)
+
     def situations(
         self,
         *,
@@ -144,12 +151,10 @@ def _situations(
 
 def _narrowed(contract: Contract, config: Mapping[str, Any], specs: Mapping[str, Spec]) -> dict[str, Spec]:
     """The inputs without the gradients that the layer has not; cases that it does not take are drawn again."""
-    narrowing = contract.narrowing
-    if narrowing.where is not None:
-        defaults = {n: v for n, v in contract.reference.defaults.items() if v is not inspect.Parameter.empty}
-        if not narrowing.where({**defaults, **config}, {name: spec.shape for name, spec in specs.items()}):
-            reject()
-    return {n: replace(s, grad=False) if n in narrowing.no_grad and s.grad else s for n, s in specs.items()}  # type: ignore[type-var]
+    if not contract.takes(config, {name: spec.shape for name, spec in specs.items()}):
+        reject()
+    without = contract.narrowing.no_grad
+    return {n: replace(s, grad=False) if n in without and s.grad else s for n, s in specs.items()}  # type: ignore[type-var]
 
 
 def _output_shapes(contract: Contract, situation: Situation, narrowed: bool) -> list[tuple[int, ...]]:

@@ -35,7 +35,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Failure:
-    """A broken law in its smallest case."""
+    """A broken law in its smallest case. `kept`: its file in the corpus, from which it may have been `replayed`."""
 
     layer: str
     contract: str
@@ -54,6 +54,8 @@ class Failure:
     after_another: bool = False
     diagnosis: Diagnosis | None = None
     matters: str | None = None
+    kept: Path | None = None
+    replayed: bool = False
 
 
 # The laws that compare every array, whose medians say how accurate a layer is.
@@ -65,7 +67,8 @@ class LawResult:
     """How one law fared: examples drawn, sub-cases and elements judged, elements excluded, the worst error in budgets,
     the median array's in ULPs of its largest element (the worst says nothing: rounding is all there is of a gradient
     that cancels to nearly zero), and how many outputs were at which kind of point (smooth, kink, tie, overflow).
-    For gradients that hold, `certificates` say what errors the run would have caught.
+    For gradients that hold, `certificates` say what errors the run would have caught. `skipped`: the files of the
+    corpus that could not be replayed, with the reason.
     """
 
     layer: str
@@ -81,6 +84,7 @@ class LawResult:
     seconds: float
     failure: Failure | None = None
     certificates: tuple[Certificate, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -116,6 +120,11 @@ class Result:
     def passed(self) -> bool:
         """Whether every law holds."""
         return all(law.passed for law in self.laws)
+
+    @property
+    def skipped(self) -> list[str]:
+        """The files of the corpus that could not be replayed, each with the reason."""
+        return list(dict.fromkeys(text for law in self.laws for text in law.skipped))
 
     @property
     def failures(self) -> list[Failure]:

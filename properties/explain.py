@@ -65,7 +65,10 @@ def explain_failure(failure: Failure) -> str:
         )
     lines.append("  smallest case:")
     lines += [f"    {line}" for line in explain_case(failure.shown, failure.case)]
-    lines.append(f"  found after {failure.found_after} examples (seed {failure.seed})")
+    if failure.replayed:
+        lines.append(f"  replayed from {failure.kept}")
+    else:
+        lines.append(f"  found after {failure.found_after} examples (seed {failure.seed})")
     if failure.script is not None:
         lines.append(f"  script: {failure.script}")
     return "\n".join(lines)
@@ -93,6 +96,7 @@ def explain_result(result: Result) -> str:
     name = result.layer if result.layer == result.contract else f"{result.layer} as {result.contract}"
     lines = [f"{name}: {'all laws hold' if result.passed else 'guilty' if result.failures else 'VACUOUS'}"]
     lines += [f"  {line}" for law in result.laws for line in _law_lines(law)]
+    lines += [f"  skipped: {text}" for text in result.skipped]
     return "\n".join([*lines, *(f"\n{explain_failure(f)}" for f in result.failures)])
 
 
@@ -103,10 +107,14 @@ def _law_lines(law: LawResult) -> list[str]:
     ulps = f" (median {law.ulps:.2g} ulps)" if law.law in ACCURACY and law.passed else ""
     line = (
         f"{law.law:<20} {state:<7} {law.examples} examples, {law.cases} cases{excluded}, "
-        f"worst {law.worst:.2f} budgets{ulps}{f'; points: {points}' if points else ''}"
+        f"worst {_budgets(law.worst)} budgets{ulps}{f'; points: {points}' if points else ''}"
     )
     caught = [f"  would have caught: {explain_certificates(law.certificates)}"] if law.certificates else []
     return [line, *caught, *(f"  {reason}" for reason in explain_vacuity(law))]
+
+
+def _budgets(worst: float) -> str:
+    return f"{worst:.2f}" if worst < 1e6 else f"{worst:.1e}"
 
 
 def explain_certificates(certificates: Sequence[Certificate]) -> str:
@@ -150,6 +158,7 @@ def result_as_dict(result: Result) -> dict[str, Any]:
         "layer": result.layer,
         "contract": result.contract,
         "passed": result.passed,
+        "skipped": result.skipped,
         "laws": [
             {
                 "law": law.law,
@@ -204,6 +213,8 @@ def _failure_as_dict(failure: Failure) -> dict[str, Any]:
         "shapes": {name: list(np.shape(a)) for name, a in failure.case.inputs.items()},
         "dtypes": {name: a.dtype.name for name, a in failure.case.inputs.items()},
         "script": str(failure.script) if failure.script else None,
+        "kept": str(failure.kept) if failure.kept else None,
+        "replayed": failure.replayed,
         "seed": failure.seed,
         "found_after": failure.found_after,
         "repeatable": failure.repeatable,

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import pprint
 import re
+from keyword import iskeyword
 from typing import Any
 
 from numpy.typing import NDArray
+
+# The names in which scripts speak of other things while inputs and formulas are there by name.
+# fmt: off
+_WORDS = {
+    "np", "torch", "sys", "inf", "nan", "Layer", "layer", "forward", "backward", "cache", "case", "inputs",
+    "cotangents", "ask", "ask_in_place", "start", "later", "before", "got", "expected", "allowed", "wrong",
+    "loss", "moved", "gradients", "h", "y", "g",
+}
+# fmt: on
 
 
 def array_source(array: NDArray[Any], width: int = 110) -> str:
@@ -20,3 +30,8 @@ def array_source(array: NDArray[Any], width: int = 110) -> str:
 def script_name(name: str) -> str:
     """A name as Python's, for scripts: "0.weight" becomes p0_weight."""
     return name if name.isidentifier() else "p" + re.sub(r"\W", "_", name)
+
+
+def is_word(name: str) -> bool:
+    """Whether a name means something else in scripts, so that no input and no formula can have it."""
+    return name in _WORDS or iskeyword(name) or re.fullmatch(r"dy\d*", name) is not None

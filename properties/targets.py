@@ -1,11 +1,11 @@
-"""Layers named on the command line: `package.module:Layer`, imported where they are tried."""
+"""Layers named on the command line, `package.module:Layer` or `package.module`, imported where they are tried."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from typing import Any
 import click
 
 from . import contracts
+from .adapt import Declarations, Layer
 from .check import Check, checks
+from .session import EXAMPLES, SCRIPTS
 
 # The default target. The harness knows our layers by name only, as it knows a stranger's.
 OWN = "gradjury.impl"
@@ -31,39 +33,46 @@ class Target:
 
     module: str
     attribute: str
-    contract: str
-    strict: bool | None  # None: for our own layers
-    examples: int
-    seed: int
-    scripts: str
+    contract: str | None  # None: what was declared, or the layer's own name
+    strict: bool | None = None  # None: for our own layers
+    examples: int = EXAMPLES
+    seed: int = 0
+    scripts: str = str(SCRIPTS)
     keyword: str = ""
     fixed: tuple[tuple[str, Any], ...] = ()
     coverage: bool = False
 
     def checks(self) -> list[Check]:
         """Import the layer and answer its checks that match the keyword; TargetError where that is impossible."""
+        layer = self.load()
+        declared: Declarations = {"fixed": dict(self.fixed)} if self.fixed else {}
         try:
             found = checks(
-                self.load(),
-                to=self.contract,
+                layer,
+                to=self._contract_of(layer),
                 strict=f"{self.module}.".startswith(f"{OWN}.") if self.strict is None else self.strict,
                 examples=self.examples,
                 seed=self.seed,
-                fixed=dict(self.fixed),
                 scripts=self.scripts,
+                **declared,
             )
             return [check for check in found if self.keyword.lower() in check.id.lower()]
         except (TypeError, ValueError) as error:
             raise TargetError(str(error)) from error
 
+    def _contract_of(self, layer: Any) -> str | None:
+        """The contract's name; None where the layer was adapted, which says it."""
+        if isinstance(layer, Layer):
+            return self.contract
+        try:
+            return contracts.get(self.contract or self.attribute.rpartition(".")[2]).name
+        except ValueError as error:
+            hint = "" if self.contract else f" Say which contract {self.attribute} answers to with --to."
+            raise TargetError(f"{error}{hint}") from error
+
     def load(self) -> Any:
         """Import the layer; TargetError where that is impossible."""
-        if str(Path.cwd()) not in sys.path:
-            sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
-        try:
-            found: Any = importlib.import_module(self.module)
-        except Exception as error:
-            raise TargetError(f"cannot import {self.module}: {type(error).__name__}: {error}") from error
+        found = _import(self.module)
         for name in self.attribute.split("."):
             if not hasattr(found, name):
                 raise TargetError(f"{self.module} has no {self.attribute}")
@@ -71,23 +80,46 @@ class Target:
         return found
 
 
-def own_layers() -> list[tuple[str, str | None]]:
-    """(name, contract) of gradjury's own layers: every contract that gradjury.impl has a layer for."""
-    module = importlib.import_module(OWN)
-    return [(f"{OWN}:{name}", name) for name in contracts.ALL if hasattr(module, name)]
-
-
-def parse_target(text: str, to: str | None) -> tuple[str, str, str]:
-    """(module, attribute, contract) of `module:Layer`; without `to`, the contract has the layer's own name."""
-    module, colon, attribute = text.partition(":")
-    if not colon or not module or not attribute:
-        raise TargetError(f"{text!r} names no layer; write package.module:Layer")
-    name = to or attribute.rpartition(".")[2]
+def _import(name: str) -> Any:
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
     try:
-        return module, attribute, contracts.get(name).name
-    except ValueError as error:
-        hint = "" if to else f" Say which contract {attribute} answers to with --to."
-        raise TargetError(f"{error}{hint}") from error
+        return importlib.import_module(name)
+    except Exception as error:
+        raise TargetError(f"cannot import {name}: {type(error).__name__}: {error}") from error
+
+
+def own_layers() -> list[str]:
+    """The names of gradjury's own layers: every contract that gradjury.impl has a layer for."""
+    module = importlib.import_module(OWN)
+    return [name for name in contracts.ALL if hasattr(module, name)]
+
+
+def find_targets(layers: Sequence[str], to: str | None, **options: Any) -> list[Target]:
+    """What is named: `module:Layer`, or `module` for all layers that were adapted there; nothing, for our own layers.
+
+    Raises TargetError where a text names no layer.
+    """
+    if to and not layers:
+        raise click.UsageError("--to says which contract a layer answers to: name the layer, package.module:Layer")
+    if not layers:
+        return [Target(OWN, name, name, **options) for name in own_layers()]
+    return [Target(*place, to, **options) for text in layers for place in _places(text)]
+
+
+def _places(text: str) -> list[tuple[str, str]]:
+    """The modules and attributes that a text names."""
+    module, colon, attribute = text.partition(":")
+    if not module or (colon and not attribute):
+        raise TargetError(f"{text!r} names no layer; write package.module:Layer")
+    if attribute:
+        return [(module, attribute)]
+    adapted = [(module, name) for name, value in vars(_import(module)).items() if isinstance(value, Layer)]
+    if not adapted:
+        raise TargetError(
+            f"{text} has no adapted layers (name = gradjury.adapt(…)); to name a layer itself write {text}:Layer"
+        )
+    return adapted
 
 
 def parse_fixed(items: Iterable[str]) -> tuple[tuple[str, Any], ...]:

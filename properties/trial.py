@@ -7,7 +7,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,18 +22,18 @@ from ..oracle.referee import Fault, Verdict
 from ..oracle.vjp import Case, ask
 from .adapt import Layer
 from .certificate import Selection
+from .corpus import CorpusError, Entry, NotPlainError, entry_of, load, save
 from .domain import Situation
 from .events import Done, Drawn, Event, Failed, Failure, LawResult
 from .inquest import Finding, Inquest, place_of
 from .laws.agreement import GRADIENTS
 from .laws.law import Bench, Broken, Law, Tally, common_strategy
 from .script import script_source, write_script
+from .session import CORPUS, EXAMPLES, SCRIPTS
 from .twins import call_arguments
 
 Emit = Callable[[Event], None]
 Watch = Callable[[Situation, Sequence[Case]], None]
-EXAMPLES = 100
-SCRIPTS = Path("gradjury-scripts")
 
 # After ten examples of a run Hypothesis tries five variations of each further one: of 100 examples in one run about 25
 # have values of their own, in runs of ten about 80.
@@ -52,6 +52,8 @@ class Record:
     selection: Selection = field(default_factory=Selection)
     broken: Broken | None = None
     place: tuple[Situation, int] | None = None
+    replayed: tuple[Path, Entry] | None = None
+    skipped: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Trial:
         with quiet():
             for group in groups.values():
                 records = [Record(law) for law in group]
+                self._replay(records)
                 self._search(records, shrink=False)
                 for record in records:
                     results[record.law.name] = self._close(record)
@@ -84,7 +87,7 @@ class Trial:
         started = time.perf_counter()
         if record.broken is not None:
             self.emit(Failed(self.layer.name, record.law.name, record.broken.what))
-            failure = self._shrink(record)
+            failure = self._shrink(record) if record.replayed is None else self._found_again(record)
         certificates = record.selection.measure(record.law.judge) if failure is None else ()
         record.seconds += time.perf_counter() - started
         result = LawResult(
@@ -101,9 +104,50 @@ class Trial:
             seconds=record.seconds,
             failure=failure,
             certificates=certificates,
+            skipped=tuple(record.skipped),
         )
         self.emit(Done(result))
         return result
+
+    @property
+    def corpus(self) -> Path:
+        """The folder of the counterexamples that were found before."""
+        return self.scripts / CORPUS
+
+    @cached_property
+    def _kept(self) -> list[tuple[Path, Entry | CorpusError]]:
+        return list(load(self.corpus))
+
+    def _replay(self, records: list[Record]) -> None:
+        """What was found before is tried first; a law that it breaks is not searched."""
+        for record in records:
+            for file, entry in self._kept:
+                if isinstance(entry, CorpusError):
+                    record.skipped.append(f"{file}: {entry}")
+                elif entry.concerns(self.layer) and entry.law == record.law.name and record.broken is None:
+                    try:
+                        self.replay(record.law, entry, record.tally)
+                    except Broken as broken:
+                        record.broken, record.replayed = broken, (file, entry)
+                    except CorpusError as error:
+                        record.skipped.append(f"{file}: {error}")
+
+    def replay(self, law: Law, entry: Entry, tally: Tally | None = None) -> None:
+        """Try a counterexample again: Broken where the law still is, CorpusError where the case makes no sense now."""
+        reason = entry.outside(self.layer)
+        if reason is not None:
+            raise CorpusError(reason)
+        try:
+            bench = self._bench(entry.case.config)
+            bench.tally = tally or bench.tally
+            bench.torch(entry.case)(**entry.case.inputs)  # torch takes it
+            if entry.before is not None:
+                bench.ask(entry.before)
+            law.judge(bench, entry.case)
+        except Broken:
+            raise
+        except Exception as error:
+            raise CorpusError(f"{type(error).__name__}: {error}") from error
 
     def _search(self, records: list[Record], *, shrink: bool) -> None:
         """Draw examples and judge them; a broken law is not tried further, or raises for Hypothesis to shrink."""
@@ -203,7 +247,23 @@ class Trial:
         assert again.place is not None
         assert record.place is not None
         finding = self._inquire(again.broken, again.place[0], record.place[0])
-        return self._failure(again.law, again.broken, again.place, record.examples, repeatable, finding)
+        before = self._needed_before(again.law, *again.place)
+        asked = again.place[0].case(again.place[1])
+        failure = self._failure(again.law, again.broken, asked, before, finding)
+        failure = replace(failure, found_after=record.examples, repeatable=repeatable)
+        try:
+            return replace(failure, kept=save(self.corpus, entry_of(failure, asked, before)))
+        except NotPlainError:  # a configuration that holds a function: the script has it
+            return failure
+
+    def _found_again(self, record: Record) -> Failure:
+        """A counterexample that was replayed; what was said of it when it was found still goes."""
+        assert record.broken is not None
+        assert record.replayed is not None
+        file, entry = record.replayed
+        finding = Finding(entry.diagnosis, entry.matters)
+        failure = self._failure(record.law, record.broken, entry.case, entry.before, finding)
+        return replace(failure, kept=file, replayed=True)
 
     @cached_property
     def _findings(self) -> dict[int | str, Finding]:
@@ -223,17 +283,15 @@ class Trial:
         self,
         law: Law,
         broken: Broken,
-        place: tuple[Situation, int],
-        found_after: int,
-        repeatable: bool,
+        asked: Case,
+        before: Case | None,
         finding: Finding,
     ) -> Failure:
-        """The finding in its smallest case, with verdict and script."""
+        """The finding in its smallest case, with verdict and script; `asked`: the case that the law was asked about."""
         layer, case = self.layer, broken.case
-        before = self._needed_before(law, *place)
-        adapted = layer.build(place[0].config)
+        adapted = layer.build(asked.config)
         with contextlib.suppress(Exception):  # only to see the form of its answer; what it raises is on trial elsewhere
-            ask(adapted, place[0].case(place[1]))
+            ask(adapted, asked)
         source = script_source(
             adapted,
             case,
@@ -253,9 +311,8 @@ class Trial:
             verdict=self._verdict(broken, finding, after_another=before is not None),
             script=write_script(self.scripts, f"{layer.contract.name}-{layer.name}-{law.name}", source),
             shown=f"{layer.name}({call_arguments(layer.arguments(case.config))})",
-            found_after=found_after,
+            found_after=0,
             seed=self.seed,
-            repeatable=repeatable,
             after_another=before is not None,
             diagnosis=finding.diagnosis,
             matters=finding.matters,

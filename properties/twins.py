@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 
 import torch
 
+from .formula import formula_source, torch_path
 from .literals import script_name
 
 TensorFunction = Callable[..., Any]
@@ -175,39 +175,44 @@ def _spelled(name: str) -> str:
 
 @dataclass(frozen=True)
 class Function:
-    """A function of tensors with the names of its inputs, and its options with their defaults.
+    """A function of tensors with the names of what it takes, and its options with their defaults.
 
-    It takes the inputs in this order, the options by name. It is torch's own (torch.add, torch.nn.functional.pad), or a
-    formula written in torch, for a layer that torch computes at random or wrongly. A formula is printed in scripts: it
-    may use the name `torch` and nothing else from outside.
+    It takes the tensors in this order, the options by name; `parameters` are those that an object keeps. It is torch's
+    own (torch.add, torch.nn.functional.pad), or a formula written in torch, for a layer that torch has not, or computes
+    at random or wrongly. A formula is printed in scripts: what it uses from outside must be torch's or Python's own, or
+    a plain number or text.
     """
 
     function: TensorFunction
-    inputs: tuple[str, ...]
+    names: tuple[str, ...]
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    parameters: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
-    def _home(self) -> str:
-        """The module of torch that has the function; empty for a formula."""
-        name = self.function.__name__
-        places = {"torch": torch, "torch.nn.functional": torch.nn.functional}
-        return next((place for place, module in places.items() if getattr(module, name, None) is self.function), "")
+    def inputs(self) -> tuple[str, ...]:
+        """The names that are not those of parameters."""
+        return tuple(name for name in self.names if name not in self.parameters)
+
+    @cached_property
+    def _path(self) -> str:
+        """How torch's own function is spelled; empty for a formula."""
+        return torch_path(self.function)
 
     @property
     def source(self) -> str:
         """The source of a formula; nothing for a function of torch."""
-        if self._home or self.function.__name__ == "<lambda>":
+        if self._path or self.function.__name__ == "<lambda>":
             return ""
-        return textwrap.dedent(inspect.getsource(self.function))
+        return formula_source(self.function)
 
     def bind(self, config: Mapping[str, Any]) -> TensorFunction:
         """The function, its inputs taken by name."""
-        return lambda **tensors: self.function(*(tensors[n] for n in self.inputs if n in tensors), **config)
+        return lambda **tensors: self.function(*(tensors[n] for n in self.names if n in tensors), **config)
 
     def code(self, config: Mapping[str, Any], names: tuple[str, ...]) -> str:
         """A plain call."""
-        given = [_spelled(n) for n in self.inputs if n in names]
-        name = ".".join(filter(None, (self._home, self.function.__name__)))
+        given = [_spelled(n) for n in self.names if n in names]
+        name = self._path or self.function.__name__
         return f"{name}({', '.join([*given, *([call_arguments(config)] if config else [])])})"
 
 

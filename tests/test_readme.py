@@ -15,7 +15,7 @@ def blocks() -> list[str]:
 
 
 def test_the_example_is_found_guilty_of_its_bias(tmp_path):
-    layer, check, suite = blocks()
+    layer, check, suite, _ = blocks()
     (tmp_path / "layers.py").write_text(layer, encoding="utf-8")
     (tmp_path / "trial.py").write_text(check, encoding="utf-8")
     (tmp_path / "test_layers.py").write_text(suite, encoding="utf-8")
@@ -33,11 +33,17 @@ def test_the_example_is_found_guilty_of_its_bias(tmp_path):
 
 
 def test_the_example_holds_once_it_is_mended(tmp_path):
-    layer, check, _ = blocks()
+    layer, check, _, adapted = blocks()
     (tmp_path / "layers.py").write_text(layer.replace("drows.mean(axis=0)", "drows.sum(axis=0)"), encoding="utf-8")
     (tmp_path / "trial.py").write_text(check, encoding="utf-8")
     done = subprocess.run([sys.executable, "trial.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+    (tmp_path / "adapted.py").write_text(adapted, encoding="utf-8")
+    command = [Path(sys.executable).with_name("gradjury"), "check", "adapted", "--examples", "20", "-j", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 layers, 7 laws: all hold" in done.stdout
 
 
 def test_the_laws_of_the_table_are_the_laws_there_are():

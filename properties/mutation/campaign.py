@@ -12,6 +12,7 @@ from functools import lru_cache
 from types import FrameType
 from typing import Any, Literal
 
+from ..adapt import Layer
 from ..targets import Target, TargetError
 from ..trial import Trial
 from .crew import Crew, Died, Job, TimedOut
@@ -173,7 +174,10 @@ def examine(target: Target) -> Baseline | str:
     started = time.perf_counter()
     try:
         rehearsal = rehearsal_of(target)
-        mutants = mutants_of(target.load())
+        source = target.load()
+        if isinstance(source, Layer):
+            return "faults are planted in a layer's own source: name the layer itself, and its contract with --to"
+        mutants = mutants_of(source)
     except (TargetError, ValueError) as error:
         return str(error)
     lines: dict[str, set[int]] = {mutant.file: set() for mutant in mutants}

@@ -16,8 +16,8 @@ import click
 from rich.console import Console
 
 from ..files import write_json
-from ..targets import Target, TargetError, own_layers, parse_fixed, parse_target
-from ..trial import EXAMPLES, SCRIPTS
+from ..session import EXAMPLES, SCRIPTS
+from ..targets import TargetError, find_targets, parse_fixed
 from .campaign import campaign
 from .crew import JobError
 from .report import Rows, as_dict, show
@@ -66,8 +66,6 @@ def mutate(
     is changed. Exit status 0: at least 99 % of the mutants of each layer that are not declared equivalent are killed;
     1: fewer, or a declaration is stale; 2: it could not run.
     """
-    if to and not layers:
-        raise click.UsageError("--to says which contract a layer answers to: name the layer, package.module:Layer")
     if json_file is not None and not json_file.resolve().parent.is_dir():
         raise click.UsageError(f"the folder of {json_file} does not exist")
     options: dict[str, Any] = {
@@ -77,8 +75,7 @@ def mutate(
         "scripts": str(SCRIPTS.resolve()),
         "fixed": parse_fixed(fixed),
     }
-    named = [(text, to) for text in layers] or own_layers()
-    targets = [Target(*parse_target(text, name), **options) for text, name in named]
+    targets = find_targets(layers, to, **options)
     for target in targets:
         target.checks()  # what cannot be loaded is refused before any process is started
     declared = read_declared(equivalent) if equivalent else {}

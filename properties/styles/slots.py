@@ -44,13 +44,12 @@ class Slot:
 
     def write(self, value: Array) -> None:
         """Put a value in, in the form of the array that is there: a bias may be kept as a row or a column."""
-        old = self.get()
-        self.put(value.reshape(old.shape) if _alike(old, value) else value)
+        self.put(_formed(self.get(), value))
 
     def like(self, value: Array) -> str:
         """The reshaping that `write` does, for scripts."""
-        old = self.get()
-        return f".reshape({old.shape})" if _alike(old, value) and old.shape != value.shape else ""
+        shape = _formed(self.get(), value).shape
+        return f".reshape({shape})" if shape != value.shape else ""
 
 
 def _alike(old: Any, value: Array) -> bool:
@@ -58,6 +57,16 @@ def _alike(old: Any, value: Array) -> bool:
     if not isinstance(old, np.ndarray):
         return False
     return [n for n in old.shape if n != 1] == [n for n in value.shape if n != 1]
+
+
+def _formed(old: Any, value: Array) -> Array:
+    """A value with the axes of length one that the array has in its place; the other lengths may have changed."""
+    if not isinstance(old, np.ndarray) or old.ndim == value.ndim:
+        return value
+    if _alike(old, value):
+        return value.reshape(old.shape)
+    single = [axis for axis, n in enumerate(old.shape) if n == 1]
+    return np.expand_dims(value, single) if old.ndim - len(single) == value.ndim else value
 
 
 def follow(root: Any, path: str) -> Slot:

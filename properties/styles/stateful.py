@@ -96,6 +96,7 @@ class Object(Adapted):
 
     def _places_in(self, attributes: Sequence[str], build: Callable[[], Any]) -> dict[str, Found]:
         """The places of all parameters; where there are none yet, the first call makes them."""
+        found = {}
         try:
             found = self._found(attributes)
             if all(place.slot.get() is not None for place in found.values()):
@@ -105,8 +106,13 @@ class Object(Adapted):
         except StyleError:
             if self._built_by_call:
                 raise
+        try:
+            build()
+        except Exception:
+            if not found:
+                raise
+            return found  # what is None is not built by the call but wants to be set
         self._built_by_call = True
-        build()
         self._reset()
         return self._found(attributes)
 

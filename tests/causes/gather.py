@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -59,8 +60,9 @@ def try_all(causes: Iterable[Cause], scripts: Path) -> list[Outcome]:
 
 def try_cause(cause: Cause, scripts: Path) -> Outcome:
     """Law by law until something is known, which spares the shrinking of what breaks for the same reason."""
-    outcome = _try(cause, scripts, EXAMPLES)
-    return outcome if outcome.law or outcome.crash else _try(cause, scripts, MORE)
+    own = Path(tempfile.mkdtemp(dir=scripts))  # one cause is not told what was found of another
+    outcome = _try(cause, own, EXAMPLES)
+    return outcome if outcome.law or outcome.crash else _try(cause, own, MORE)
 
 
 def _try(cause: Cause, scripts: Path, examples: int) -> Outcome:
