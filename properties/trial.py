@@ -192,10 +192,9 @@ class Trial:
         except hypothesis.errors.Unsatisfiable as error:
             if start:
                 return
-            fixed = call_arguments(self.layer.fixed)
-            raise ValueError(
-                f"{self.layer.contract.name} has no configuration with {fixed} that torch takes"
-            ) from error
+            fixed = f" with {call_arguments(self.layer.fixed)}" if self.layer.fixed else ""
+            takers = "torch and where=… take" if self.layer.contract.narrowing.where else "torch takes"
+            raise ValueError(f"{self.layer.contract.name} has no configuration{fixed} that {takers}") from error
 
     def _judge(self, records: list[Record], situation: Situation, shrink: bool) -> None:
         bench = self._bench(situation.config)
