@@ -9,7 +9,7 @@ import styles_of_strangers as styles
 import tapes_of_strangers as tapes
 from few_laws import broken, caught, holds
 
-from gradjury.properties.adapt import adapt
+from gradjury import adapt
 
 MILLIONTH = 1 + 1e-6
 BIASED = {"to": "Linear", "fixed": {"bias": True}}

@@ -10,7 +10,8 @@ import styles_of_strangers as styles
 from few_laws import caught, tried
 
 import gradjury
-from gradjury.properties.adapt import StyleError, adapt
+from gradjury import adapt
+from gradjury.properties.adapt import StyleError
 
 BIASED = {"to": "Linear", "fixed": {"bias": True}}
 
