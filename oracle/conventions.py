@@ -20,7 +20,8 @@ from .finite import gaussian_direction
 from .vjp import Answer, Array, Case, Outputs, Vjp, ask
 
 Axes = tuple[int, ...]
-Rearrange = Callable[[Array], Array]
+# So many weights may be stored in different orders.
+FEW = 3
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,14 @@ class Layout:
 def layouts(case: Case) -> Iterator[Layout]:
     """The other orders in which the arrays of this case might be meant, the simple ones first."""
     x = next(iter(case.inputs.values()))
-    weights = {n: a.ndim for n, a in case.inputs.items() if a.ndim >= 2 and n.endswith("weight")}
+    weights = {n: a.ndim for n, a in case.inputs.items() if a.ndim >= 2 and "weight" in n}
     filters = frozenset(name for name, rank in weights.items() if rank > 2)
     if filters:
         words = "the filter is rotated by 180°, a convolution in the strict sense"
         yield Layout(words, {}, same, filters, 'weight="(out, in, rotated kernel)"')
     stored = [[None, *_stored(name, rank)] for name, rank in weights.items()]
-    for choice in product(*stored):
+    # Of many weights all are stored alike: to try each by itself would take too long.
+    for choice in product(*stored) if len(stored) <= FEW else zip(*stored, strict=False):
         parts = {name: part for name, part in zip(weights, choice, strict=True) if part is not None}
         said = [words for _, words in parts.values()]
         inputs = {name: axes for name, (axes, _) in parts.items()}
@@ -145,7 +147,8 @@ def other_layout(layer: Vjp, torch: Vjp, case: Case) -> str | None:
 def averaged_over(answer: Answer, reference: Reference, case: Case) -> str | None:
     """The axes over which all parameters' gradients are averaged where torch sums; None where they are not."""
     x = next(iter(case.inputs.values()))
-    names = [n for n in case.differentiable if n != "x" and case.inputs[n].shape != x.shape]
+    others = [n for n in case.differentiable if n != "x"]
+    names = [n for n in others if case.inputs[n].shape != x.shape or "weight" in n or "bias" in n]
     counts = {"the batch": x.shape[0], "all rows": x.size // x.shape[-1]} if x.ndim and x.size else {}
     for words, count in counts.items():
         times = {n: Answer((), {n: np.asarray(answer.gradients[n]) * count}) for n in names if n in answer.gradients}

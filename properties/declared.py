@@ -224,7 +224,9 @@ class Translated(Adapted):
         """The same in the words of a script."""
         turns = {n: turn for n, turn in self._turns.items() if turn != Turn()}
         before = [f"{script_name(n)} = {turn.spell_there(script_name(n))}" for n, turn in turns.items()]
-        dys = [turn.spell_there(dy) for turn, dy in zip(self._outputs[: len(cotangents)], cotangents, strict=True)]
+        # Where the forward raised, nothing is known of its outputs.
+        orders = [*self._outputs, *[Turn()] * len(cotangents)]
+        dys = [turn.spell_there(dy) for turn, dy in zip(orders, cotangents, strict=False)]
         lines, backward, places = self._inner.spell(names, dys)
         if any(turn != Turn() for turn in self._outputs):
             if len(self._outputs) == 1:
