@@ -192,9 +192,10 @@ class Trial:
         except hypothesis.errors.Unsatisfiable as error:
             if start:
                 return
-            fixed = call_arguments(self.layer.fixed)
+            with_fixed = f" with {call_arguments(self.layer.fixed)}" if self.layer.fixed else ""
+            where = " and where=… lets through" if self.layer.contract.narrowing.where else ""
             raise ValueError(
-                f"{self.layer.contract.name} has no configuration with {fixed} that torch takes"
+                f"{self.layer.contract.name} has no configuration{with_fixed} that torch takes{where}"
             ) from error
 
     def _judge(self, records: list[Record], situation: Situation, shrink: bool) -> None:
