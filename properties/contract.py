@@ -16,7 +16,7 @@ from ..oracle.autograd import torch_vjp
 from ..oracle.jurors import Scalar
 from ..oracle.vjp import Case
 from .domain import SUB_CASES, Domain, Draft, Situation
-from .twins import Twin
+from .twins import Twin, call_arguments
 from .values import EDITS, Edit, Spec
 
 if TYPE_CHECKING:
@@ -168,7 +168,11 @@ def _output_shapes(contract: Contract, situation: Situation, narrowed: bool) -> 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of choices that the domain makes on purpose
             return torch_vjp(contract.reference.bind(case.config), case.differentiable).cotangent_shapes(case.inputs)
-    except (RuntimeError, ValueError, IndexError):
+    except (RuntimeError, ValueError, IndexError) as error:
         if narrowed:
             reject()
-        raise
+        shapes = ", ".join(f"{name} {spec.shape}" for name, spec in situation.specs.items())
+        options = f" with {call_arguments(situation.config)}" if situation.config else ""
+        raise ValueError(
+            f"{contract.name}: the reference refuses what its contract draws, {shapes}{options}: {error}"
+        ) from error

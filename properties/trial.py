@@ -192,9 +192,11 @@ class Trial:
         except hypothesis.errors.Unsatisfiable as error:
             if start:
                 return
-            fixed = f" with {call_arguments(self.layer.fixed)}" if self.layer.fixed else ""
-            takers = "torch and where=… take" if self.layer.contract.narrowing.where else "torch takes"
-            raise ValueError(f"{self.layer.contract.name} has no configuration{fixed} that {takers}") from error
+            with_fixed = f" with {call_arguments(self.layer.fixed)}" if self.layer.fixed else ""
+            where = " and where=… lets through" if self.layer.contract.narrowing.where else ""
+            raise ValueError(
+                f"{self.layer.contract.name} has no configuration{with_fixed} that torch takes{where}"
+            ) from error
 
     def _judge(self, records: list[Record], situation: Situation, shrink: bool) -> None:
         bench = self._bench(situation.config)

@@ -86,7 +86,8 @@ def test_fixed_options_and_lenience_reach_the_trial(tmp_path):
     [
         (("nosuchmodule:Linear",), "cannot import nosuchmodule"),
         (("strangers:Nobody", "--to", "Linear"), "strangers has no Nobody"),
-        (("strangers", "--to", "Linear"), "names no layer"),
+        (("strangers:", "--to", "Linear"), "names no layer"),
+        (("strangers",), "has no adapted layers"),
         (("strangers:Dense",), "there is no contract 'Dense'"),
         (("strangers:Dense", "--to", "Linear"), "does not take bias"),
         (("strangers:Dense", "--to", "Linear", "--fixed", "bias"), "fixes nothing"),

@@ -75,7 +75,7 @@ class TestWhere:
         assert finding.case.inputs["x"].ndim == 3
 
     def test_one_that_nothing_satisfies(self, tmp_path):
-        with pytest.raises(ValueError, match="Tanh has no configuration that torch and where=… take"):
+        with pytest.raises(ValueError, match="Tanh has no configuration that torch takes and where=… lets through"):
             tried(impl.Tanh, "forward", to="Tanh", where=lambda config, shapes: False, scripts=tmp_path)
 
 
