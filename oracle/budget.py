@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 
 import numpy as np
 
@@ -81,6 +81,7 @@ class Reference:
         self._vjp = vjp
         self._case = case
         self._dtype = case.dtype
+        self._known: dict[int | str, Expected] = {}
 
     @cached_property
     def at_dtype(self) -> Answer:
@@ -105,11 +106,11 @@ class Reference:
 
     def output(self, number: int) -> Expected:
         """What the output of this number should be."""
-        return self._expected(lambda answer: answer.outputs[number])
+        return self._expected(number, lambda answer: answer.outputs[number])
 
     def gradient(self, name: str) -> Expected:
         """What the gradient of this input should be."""
-        return self._expected(lambda answer: answer.gradients[name])
+        return self._expected(name, lambda answer: answer.gradients[name])
 
     def _ask(self, case: Case) -> Answer:
         with np.errstate(all="ignore"):
@@ -138,12 +139,16 @@ class Reference:
         with np.errstate(invalid="ignore"):
             return max(scaled, _typical(pick(self._apart) - t))
 
-    def _expected(self, pick: Callable[[Answer], Array]) -> Expected:
-        t = pick(self.truth)
-        if t.dtype.kind != "f":
-            return Expected(t, (lambda: 0.0,))
-        costly = (partial(self._own_error, pick, t), partial(self._movement, pick, t))
-        return Expected(t, (partial(self._rounding, t), *costly), partial(self._jump, pick, t))
+    def _expected(self, place: int | str, pick: Callable[[Answer], Array]) -> Expected:
+        """Made once for each array, and so is each part of its budget: several laws and the certificate ask."""
+        if place not in self._known:
+            t = pick(self.truth)
+            parts: list[Callable[[], Array | float]] = [partial(self._rounding, t)]
+            parts += [partial(self._own_error, pick, t), partial(self._movement, pick, t)]
+            jump = cache(partial(self._jump, pick, t))
+            exact = Expected(t, (lambda: 0.0,))
+            self._known[place] = Expected(t, tuple(map(cache, parts)), jump) if t.dtype.kind == "f" else exact
+        return self._known[place]
 
     def _rounding(self, t: Array) -> Array:
         """u·|t| + u·max|t| + what underflow may do."""

@@ -123,12 +123,18 @@ def _smallest(probes: Sequence[Callable[[float], bool]]) -> float:
 
 
 class _Probe:
-    """Whether the judge catches an error of a relative size, in one element of one gradient of one case."""
+    """Whether the judge catches an error of a relative size, in one element of one gradient of one case.
 
-    def __init__(self, judge: Judge, bench: Bench, case: Case, layer: _Tampered) -> None:
-        self._judge, self._case, self._layer = judge, case, layer
+    The other gradients are as they were, and passed: nothing is asked of them, which saves most of the work where they
+    are many.
+    """
+
+    def __init__(self, judge: Judge, bench: Bench, case: Case, name: str, layer: _Tampered) -> None:
+        self._judge, self._layer = judge, layer
+        self._case = replace(case, differentiable=(name,))
         adapted = Closure(bench.layer.layer, bench.config, layer)
-        self._bench = replace(bench, layer=adapted, tally=Tally())
+        known = {id(self._case): (self._case, bench.reference(case))}
+        self._bench = replace(bench, layer=adapted, tally=Tally(), _references=known)
 
     def __call__(self, relative: float) -> bool:
         self._layer.relative = relative
@@ -145,9 +151,9 @@ def _probe(judge: Judge, name: str, bench: Bench, case: Case) -> _Probe | None:
         answer = bench.ask(case)
     except Broken:
         return None
-    return (
-        _Probe(judge, bench, case, _Tampered(answer, case, name)) if name in answered(answer.gradients, case) else None
-    )
+    if name not in answered(answer.gradients, case):
+        return None
+    return _Probe(judge, bench, case, name, _Tampered(answer, case, name))
 
 
 class _Tampered:
