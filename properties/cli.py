@@ -1,4 +1,4 @@
-"""The command line: `gradjury check`, and `gradjury mutate` from its own file.
+"""The command line: `gradjury check`; `gradjury mutate` and `gradjury gate` from their own files.
 
 Exit status of a check 0: all laws hold; 1: one is broken; 2: it could not run.
 """
@@ -18,6 +18,7 @@ from .board import Board, show_coverage, summary
 from .events import Result
 from .explain import result_as_dict
 from .files import write_json
+from .gate.command import gate
 from .mutation.command import mutate
 from .pool import try_all
 from .session import EXAMPLES, SCRIPTS
@@ -31,6 +32,7 @@ def main() -> None:
 
 
 main.add_command(mutate)
+main.add_command(gate)
 
 
 @main.command()
