@@ -18,12 +18,13 @@ from .board import Board, show_coverage, summary
 from .events import Result
 from .explain import result_as_dict
 from .files import write_json
+from .gate.command import gate
 from .mutation.command import mutate
 from .pool import try_all
 from .replay import replay
 from .scaffold.command import init
 from .session import EXAMPLES, SCRIPTS
-from .targets import TargetError, find_targets, parse_fixed
+from .targets import Target, TargetError, parse_fixed
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,6 +36,7 @@ def main() -> None:
 main.add_command(mutate)
 main.add_command(replay)
 main.add_command(init)
+main.add_command(gate)
 
 
 @main.command()
@@ -96,7 +98,7 @@ def check(
         "fixed": parse_fixed(fixed),
         "coverage": coverage,
     }
-    targets = find_targets(layers, to, **options)
+    targets = Target.find(layers, to, **options)
     counted = [(target, count) for target in targets if (count := len(target.checks()))]
     if not counted:
         raise TargetError(f"no check's name contains {keyword!r}; names look like Conv2d-gradients")

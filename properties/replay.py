@@ -15,7 +15,7 @@ from .check import Check
 from .corpus import CorpusError, Entry, load
 from .laws.law import Broken
 from .session import CORPUS, SCRIPTS
-from .targets import find_targets
+from .targets import Target
 from .trial import Trial, quiet
 
 FIXED, FAILING, CANNOT = "FIXED", "STILL FAILING", "CANNOT RUN"
@@ -53,7 +53,7 @@ def replay(layers: tuple[str, ...], to: str | None, scripts: Path) -> None:
     if not found:
         raise click.ClickException(f"{folder} holds no counterexamples")
     names = {(entry.layer, entry.contract) for _, entry in found if isinstance(entry, Entry)}
-    targets = find_targets(layers, to, strict=True, scripts=str(scripts))
+    targets = Target.find(layers, to, strict=True, scripts=str(scripts))
     mine = [target for target in targets if layers or (target.attribute, target.attribute) in names]
     checks = [check for target in mine for check in target.checks()]
     with quiet():

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import click
 
@@ -41,6 +41,18 @@ class Target:
     keyword: str = ""
     fixed: tuple[tuple[str, Any], ...] = ()
     coverage: bool = False
+
+    @classmethod
+    def find(cls, layers: Sequence[str], to: str | None, **options: Any) -> list[Self]:
+        """What is named: `module:Layer`, or `module` for all that were adapted there; nothing, for our own layers.
+
+        Raises TargetError where a text names no layer.
+        """
+        if to and not layers:
+            raise click.UsageError("--to says which contract a layer answers to: name the layer, package.module:Layer")
+        if not layers:
+            return [cls(OWN, name, name, **options) for name in own_layers()]
+        return [cls(*place, to, **options) for text in layers for place in _places(text)]
 
     def checks(self) -> list[Check]:
         """Import the layer and answer its checks that match the keyword; TargetError where that is impossible."""
@@ -93,18 +105,6 @@ def own_layers() -> list[str]:
     """The names of gradjury's own layers: every contract that gradjury.impl has a layer for."""
     module = importlib.import_module(OWN)
     return [name for name in contracts.ALL if hasattr(module, name)]
-
-
-def find_targets(layers: Sequence[str], to: str | None, **options: Any) -> list[Target]:
-    """What is named: `module:Layer`, or `module` for all layers that were adapted there; nothing, for our own layers.
-
-    Raises TargetError where a text names no layer.
-    """
-    if to and not layers:
-        raise click.UsageError("--to says which contract a layer answers to: name the layer, package.module:Layer")
-    if not layers:
-        return [Target(OWN, name, name, **options) for name in own_layers()]
-    return [Target(*place, to, **options) for text in layers for place in _places(text)]
 
 
 def _places(text: str) -> list[tuple[str, str]]:

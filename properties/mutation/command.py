@@ -17,7 +17,7 @@ from rich.console import Console
 
 from ..files import write_json
 from ..session import EXAMPLES, SCRIPTS
-from ..targets import TargetError, find_targets, parse_fixed
+from ..targets import Target, TargetError, parse_fixed
 from .campaign import campaign
 from .crew import JobError
 from .report import Rows, as_dict, show
@@ -75,7 +75,7 @@ def mutate(
         "scripts": str(SCRIPTS.resolve()),
         "fixed": parse_fixed(fixed),
     }
-    targets = find_targets(layers, to, **options)
+    targets = Target.find(layers, to, **options)
     for target in targets:
         target.checks()  # what cannot be loaded is refused before any process is started
     declared = read_declared(equivalent) if equivalent else {}
