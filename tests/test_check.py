@@ -122,8 +122,9 @@ class TestResults:
         assert elements(1) == elements(1) != elements(2)
 
     def test_laws_fare_alone_as_they_do_together(self, tmp_path):
-        together = failing(LinearTransposed, tmp_path, to="Linear", examples=FEW).result
-        alone = [c.run() for c in gradjury.checks(LinearTransposed, to="Linear", examples=FEW, scripts=tmp_path)]
+        together = failing(LinearTransposed, tmp_path / "one", to="Linear", examples=FEW).result
+        checks = gradjury.checks(LinearTransposed, to="Linear", examples=FEW, scripts=tmp_path / "other")
+        alone = [check.run() for check in checks]
         assert [(r.law, r.passed, r.examples, r.elements) for r in alone] == [
             (r.law, r.passed, r.examples, r.elements) for r in together.laws
         ]
