@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -84,8 +84,7 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self._step, self._exact, self._whole = step, exact, whole
         self._random = random.Random(seed)
-        signs = np.random.default_rng(seed).choice((-1.0, 1.0), POOL)
-        self._factors = torch.from_numpy(1 + step * signs).repeat(2)
+        self._factors = _pool(step, seed)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -122,6 +121,13 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
             factors = factors.repeat(count // POOL + 1)[:count]
         factors = factors.view(tensor.shape)
         tensor.mul_(torch.where(_short(tensor), 1, factors) if self._exact else factors)
+
+
+@lru_cache(maxsize=64)  # the same few tries are made of every case, and small layers take less time than this
+def _pool(step: float, seed: int) -> torch.Tensor:
+    """Factors 1 ± step, twice the pool, so that any POOL in a row are at hand."""
+    signs = np.random.default_rng(seed).choice((-1.0, 1.0), POOL)
+    return torch.from_numpy(1 + step * signs).repeat(2)
 
 
 @cache
