@@ -10,6 +10,10 @@ from xml.etree import ElementTree
 import pytest
 from gates import LINEAR, Project, tanh
 
+from gradjury.properties.certificate import Certificate
+from gradjury.properties.events import LawResult, Result
+from gradjury.properties.gate.command import Gated, most_examples
+
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
@@ -212,12 +216,20 @@ def test_the_baselines_options_are_taken_and_update_takes_others(known):
 
 def test_a_layer_of_which_a_gradient_was_not_seen_gets_more_examples(project):
     project.write(LINEAR)
-    project.gate("layers:Linear", "--update", "--examples", "1")
+    project.gate("layers:Linear", "--update")  # none of its five examples is in float32
     layer = json.loads(project.baseline.read_text(encoding="utf-8"))["layers"]["layers:Linear"]
-    assert layer["examples"] > 1
+    assert layer["examples"] > 5
     assert set(layer["laws"]["gradients"]["sees"]) == {
         f"{name} {dtype}" for name in ("x", "weight", "bias") for dtype in ("float64", "float32")
     }
+
+
+@pytest.mark.parametrize(("gradients", "most"), [(1, 80), (16, 5), (17, 4), (40, 2), (71, 2)])
+def test_a_layer_with_many_gradients_gets_fewer_examples(gradients, most):
+    certificates = tuple(Certificate(str(n), "float64", 1e-15, 4) for n in range(gradients))
+    law = LawResult("L", "L", "gradients", 5, 40, 1, 0, 0.0, 0.0, {}, 0.0, None, certificates)
+    target = Gated("layers", "L", "L", False, 5, 0, "scripts")
+    assert most_examples(target, Result("L", "L", (law,))) == most
 
 
 @pytest.mark.parametrize(

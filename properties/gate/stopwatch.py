@@ -77,6 +77,8 @@ class Stopwatch:
 
 def serve(pipe: Connection, base: Path | None) -> None:
     """In each process: take layers, and run them when asked to; ends when the other side does."""
+    if hasattr(os, "sched_setaffinity"):  # all three on one core: they take turns, and another may be slower
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     ready: list[tuple[Any, Case]] = []
