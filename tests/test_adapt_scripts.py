@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import os
-import subprocess
 import sys
 
 import pytest
 from few_laws import broken
+from script_runs import run_script
 
 HEAD = "import numpy as np\n\n\n"
 AFFINE = (
@@ -170,11 +169,6 @@ def load(tmp_path, monkeypatch):
     sys.modules.pop("strange_layer", None)
 
 
-def run(script):
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, env=environment)
-
-
 @pytest.mark.parametrize("style", STYLES)
 def test_script_with_the_bug_and_with_it_mended(style, load, tmp_path):
     source, law, declared = STYLES[style]
@@ -183,8 +177,8 @@ def test_script_with_the_bug_and_with_it_mended(style, load, tmp_path):
     layer = (module.Layer, module.prime) if style == "derivative" else module.Layer
     tensor = {"tensor": module.Tensor} if style == "tape" else {}
     script = broken(layer, law, scripts=tmp_path / "scripts", **tensor, **declared).script
-    done = run(script)
+    done = run_script(script)
     assert (done.returncode, done.stdout.split()[-1:]) == (1, ["wrong"]), done.stdout + done.stderr
     load(source.replace("@BUG", mended))
-    done = run(script)
+    done = run_script(script)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import strangers
 from hypothesis import given, settings
 from planted.arithmetics import LinearSign, LinearTransposed
+from script_runs import run_script
 
 import gradjury
 from gradjury import impl
@@ -67,7 +66,7 @@ class TestStyles:
         scripts = {f.law: f.script for f in error.result.failures}
         assert {"gradients", "finite_differences"} <= scripts.keys()
         for script in scripts.values():
-            done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+            done = run_script(script)
             assert done.returncode == 1, done.stderr
             assert done.stdout.strip().endswith("wrong")
 
@@ -161,7 +160,7 @@ class TestResults:
         error = failing(strangers.Grumpy, tmp_path, to="Sigmoid", examples=FEW)
         raised = [f for f in error.result.failures if "NotImplementedError: only vectors, please" in f.finding]
         assert raised
-        done = subprocess.run([sys.executable, raised[0].script], capture_output=True, text=True, check=False)
+        done = run_script(raised[0].script)
         assert done.returncode == 1
         assert "only vectors, please" in done.stderr
 

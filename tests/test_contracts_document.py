@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from script_runs import run_script
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "contracts.md").read_text(encoding="utf-8")
 LAYER, TRIAL, LINE, KINDS, WHERE = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
@@ -50,11 +51,11 @@ def test_the_example_is_found_guilty_as_shown(guilty):
 def test_the_mended_example_holds_as_shown_and_its_script_says_so(guilty, folder):
     assert LAYER.count(WRONG) == 1
     script = folder / GUILTY.rpartition("script: ")[2].strip()
-    assert subprocess.run([sys.executable, script], capture_output=True, check=False).returncode == 1
+    assert run_script(script).returncode == 1
     done = run(folder, LAYER.replace(WRONG, LINE))
     assert done.returncode == 0, done.stderr
     assert begins_as_shown(done.stdout, MENDED), done.stdout
-    assert subprocess.run([sys.executable, script], capture_output=True, check=False).returncode == 0
+    assert run_script(script).returncode == 0
 
 
 def test_what_is_shown_is_told_from_what_is_not():

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from xml.etree import ElementTree
 
 import pytest
 from gates import LINEAR, Project, tanh
+from script_runs import run_script
 
 from gradjury.properties.certificate import Certificate
 from gradjury.properties.events import LawResult, Result
@@ -73,7 +72,7 @@ def test_a_broken_gradient_fails_with_layer_law_and_a_script_that_shows_it(proje
     assert "1 got worse" in done.output
     script = project.folder / "gradjury-scripts" / "Linear-Linear-gradients.py"
     assert f"script: {script}" in done.output
-    assert subprocess.run([sys.executable, script], capture_output=True, check=False).returncode == 1
+    assert run_script(script).returncode == 1
 
 
 def test_what_the_baseline_knows_to_be_broken_is_listed_and_does_not_fail(project):

@@ -6,7 +6,6 @@ import ast
 import functools
 import importlib.util
 import math
-import subprocess
 import sys
 
 import numpy as np
@@ -14,6 +13,7 @@ import own_layers as own
 import pytest
 import torch
 from hypothesis import strategies as st
+from script_runs import run_script
 
 import gradjury
 from gradjury.properties import inputs
@@ -397,7 +397,7 @@ class TestScripts:
         for layer, status in ((WITHOUT_SCALE, 1), (WITH_SCALE, 0)):
             path.write_text(layer, encoding="utf-8")
             for script in scripts:
-                done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+                done = run_script(script)
                 assert done.returncode == status, done.stderr
 
     def test_a_script_holds_the_reference_and_what_it_uses(self, broken_scores):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 from planted import FAULTS, Fault
+from script_runs import run_script
 
 import gradjury
 
@@ -22,7 +20,7 @@ def test_fault_is_caught_with_a_script_that_reproduces_it(fault: Fault, tmp_path
     (failure,) = caught.value.result.failures
     assert failure.repeatable
     assert failure.script.read_text(encoding="utf-8").count("\n") <= SCRIPT_LINES
-    done = subprocess.run([sys.executable, failure.script], capture_output=True, text=True, check=False)
+    done = run_script(failure.script)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr or "raised" in str(caught.value)
 
