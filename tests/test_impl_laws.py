@@ -13,11 +13,12 @@ def test_every_contract_has_a_layer_and_every_layer_a_contract():
     assert sorted(contracts.ALL) == LAYERS
 
 
-# With fewer examples several are vacuous: some of their inputs are seldom drawn.
-EXAMPLES = 25
+EXAMPLES = 15
+# With as few these are vacuous: some of their gradients are seldom asked for.
+MORE = dict.fromkeys(("CrossEntropyLoss", "Normalize", "Transformer", "TransformerDecoder", "TransformerEncoder"), 25)
 
 
 # All laws of a layer together: they share what is drawn, and what torch answers.
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer_keeps_every_law(name):
-    gradjury.check_layer(getattr(impl, name), to=name, strict=True, examples=EXAMPLES)
+    gradjury.check_layer(getattr(impl, name), to=name, strict=True, examples=MORE.get(name, EXAMPLES))
