@@ -20,7 +20,7 @@ from gradjury.properties.laws.agreement import FORWARD
 from gradjury.properties.trial import Trial
 from gradjury.properties.values import EDITS, NONFINITE, Brush
 
-DRAWS = 200
+DRAWS = 120
 
 
 @cache

@@ -257,6 +257,7 @@ def sparse_categorical_crossentropy():
     return lambda x, target: compared(losses.SparseCategoricalCrossentropy(), x, target)
 
 
+CHANCE = {"p": st.sampled_from((0.5, 0.1, 0.75, 0.0))}
 PLAIN = {"dilation": 1, "groups": 1, "padding_mode": "zeros", "bias": True}
 STRIDE = {"stride": st.integers(1, 3)}
 TRANSPOSED = {"dilation": 1, "groups": 1, "bias": True, "output_padding": 0, "stride": st.integers(1, 3)}
@@ -304,7 +305,8 @@ SELU = adapt(selu, "SELU")
 GELU = adapt(gelu, "GELU", fixed={"approximate": "tanh"})
 if SINCE_5:  # before, its derivative says that it is not implemented
     Softmax = adapt(softmax, "Softmax", of_rank(2, 3, 4), fixed={"dim": -1})
-Dropout = adapt(dropout, "Dropout", fixed={"p": st.sampled_from((0.5, 0.1, 0.75, 0.0))})
+Dropout = adapt(dropout, "Dropout", fixed=CHANCE | {"training": True})
+DropoutEval = adapt(dropout, "Dropout", fixed=CHANCE | {"training": False})
 Conv1D = adapt(conv1d, "Conv1d", of_rank(3), fixed=PLAIN | ONE | {"padding": "valid"}, **NLC)
 Conv1DSame = adapt(conv1d, "Conv1d", of_rank(3), fixed=PLAIN | ONE | {"stride": 1, "padding": "same"}, **NLC)
 Conv2D = adapt(conv2d, "Conv2d", of_rank(4), fixed=PLAIN | STRIDE | {"padding": "valid"}, **NHWC)

@@ -209,6 +209,7 @@ def layer_of(factory, to, where=filled, **declared):
 
 
 HWC = {"layout": "HWC"}
+CHANCE = {"p": st.sampled_from((0.5, 0.1, 0.75, 0.0))}
 RATE = {"style": "updating", "learning_rate": "nn.learning_rate"}
 WIDTHS = st.integers(0, 3)
 SIDES = st.tuples(WIDTHS, WIDTHS, WIDTHS, WIDTHS)
@@ -229,7 +230,8 @@ Padding2DDuplicate = layer_of(replication_pad2d, "ReplicationPad2d", of_rank(3),
 Crop2D = layer_of(crop2d, "ZeroPad2d", of_rank(3), fixed={"padding": CROPPED}, **HWC)
 Flatten = layer_of(flatten, "Flatten", fixed={"start_dim": 0, "end_dim": -1})
 Softmax = layer_of(softmax, "Softmax", of_rank(1), fixed={"dim": -1})
-Dropout = adapt(dropout, "Dropout", fixed={"p": st.sampled_from((0.5, 0.1, 0.75, 0.0))})
+Dropout = adapt(dropout, "Dropout", fixed=CHANCE | {"training": True})
+DropoutEval = adapt(dropout, "Dropout", fixed=CHANCE | {"training": False})
 ActivationSigmoid = layer_of(activation_sigmoid, "Sigmoid")
 ActivationReLU = layer_of(activation_relu, "ReLU")
 ActivationLeakyReLU = layer_of(activation_leaky_relu, "LeakyReLU")
