@@ -28,6 +28,11 @@ SOME = 50
 
 DTYPES = ("float64", "float32")
 
+
+class WhereError(ValueError):
+    """The function that says what a layer takes raised."""
+
+
 # Whether a layer takes a configuration and the shapes of its inputs, both by name.
 Where = Callable[[Mapping[str, Any], Mapping[str, tuple[int, ...]]], bool]
 
@@ -88,11 +93,17 @@ class Contract:
         return self if narrowing == self.narrowing else replace(self, narrowing=narrowing)
 
     def takes(self, config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> bool:
-        """Whether the layer takes this configuration, defaults left out, and these shapes."""
+        """Whether the layer takes this configuration, defaults left out, and these shapes; may raise WhereError."""
         if self.narrowing.where is None:
             return True
         defaults = {n: v for n, v in self.reference.defaults.items() if v is not inspect.Parameter.empty}
-        return self.narrowing.where({**defaults, **config}, shapes)
+        try:
+            return self.narrowing.where({**defaults, **config}, shapes)
+        except Exception as error:
+            raise WhereError(
+                f"where=… raised {type(error).__name__}: {error}; it was given the options "
+                f"{ {**defaults, **config} } and the shapes {dict(shapes)} of {self.name}"
+            ) from error
 
     def situations(
         self,

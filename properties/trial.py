@@ -22,6 +22,7 @@ from ..oracle.referee import Fault, Verdict
 from ..oracle.vjp import Case, ask
 from .adapt import Layer
 from .certificate import Selection
+from .contract import WhereError
 from .corpus import CorpusError, Entry, NotPlainError, entry_of, load, save
 from .domain import Situation
 from .events import Done, Drawn, Event, Failed, Failure, LawResult
@@ -189,6 +190,9 @@ class Trial:
 
         try:
             judged()
+        except WhereError as error:
+            error.__notes__ = []  # Hypothesis adds the contract in full
+            raise
         except hypothesis.errors.Unsatisfiable as error:
             if start:
                 return

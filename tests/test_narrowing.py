@@ -78,6 +78,12 @@ class TestWhere:
         with pytest.raises(ValueError, match="Tanh has no configuration that torch takes and where=… lets through"):
             tried(impl.Tanh, "forward", to="Tanh", where=lambda config, shapes: False, scripts=tmp_path)
 
+    def test_one_that_raises_is_said_to_in_a_line(self, tmp_path):
+        said = r"where=… raised KeyError: 'y'; it was given the options \{\} and the shapes \{'x': \(.*\)\} of Tanh"
+        with pytest.raises(ValueError, match=said) as refusal:
+            tried(impl.Tanh, "forward", to="Tanh", where=lambda config, shapes: shapes["y"] > 1, scripts=tmp_path)
+        assert not getattr(refusal.value, "__notes__", ())
+
 
 class TestDtype:
     def test_no_other_is_drawn(self, tmp_path):
