@@ -123,6 +123,9 @@ def _functions(adapted: Adapted, case: Case, text: str) -> list[str]:
     """The helpers that the text uses."""
     names, cotangents = _safe(case.inputs), _cotangents(case)
     forward, backward, gradients = adapted.spell(tuple(case.inputs), cotangents)
+    only = re.search(r'\bask\(layer, \*case\)\[(?:0\]|1\]\["(.+?)"\])', text) if text.count("ask(") == 1 else None
+    if only:  # what is not looked at is not read, for that may fail for a reason of its own
+        gradients = {name: place for name, place in gradients.items() if name == only[1]}
     inner = ", ".join(f'"{name}": {place}' for name, place in gradients.items())
     outputs = "y if isinstance(y, tuple) else (y,)"
     functions = []
@@ -132,7 +135,7 @@ def _functions(adapted: Adapted, case: Case, text: str) -> list[str]:
         functions.append(_function(head, [*forward, "", *later, "", f"return {outputs}, later"]))
     asked, in_place = re.search(r"\bask\(", text), "ask_in_place(" in text
     everything = ", ".join([*names, *cotangents])
-    lines = [*forward, f"g = {backward}", f"return ({outputs}), {{{inner}}}"]
+    lines = [*forward, *([f"g = {backward}"] if gradients or not only else []), f"return ({outputs}), {{{inner}}}"]
     # Where axes stand in another order, what is done to an array must be done to the argument.
     on_views = [line.replace("np.ascontiguousarray(", "np.asarray(") for line in lines]
     if in_place:

@@ -182,3 +182,18 @@ def test_script_with_the_bug_and_with_it_mended(style, load, tmp_path):
     load(source.replace("@BUG", mended))
     done = run_script(script)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# The forward is wrong and so is the shape of a gradient, on which a script about the forward must not stumble.
+SHAPELESS = (
+    AFFINE.replace("drows.sum(axis=0).reshape(1, -1)", "np.ones(7)").replace("@BUG", "").replace("].T +", "].T @TWICE +")
+)
+
+
+def test_a_script_about_the_forward_does_not_ask_for_gradients(load, tmp_path):
+    _, _, declared = STYLES["built by the call, in dicts"]
+    module = load(SHAPELESS.replace("@TWICE", "* 2"))
+    script = broken(module.Layer, "forward", scripts=tmp_path / "scripts", **declared).script
+    assert run_script(script).stdout.split()[-1:] == ["wrong"]
+    load(SHAPELESS.replace("@TWICE", ""))
+    assert run_script(script).returncode == 0
