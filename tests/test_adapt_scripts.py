@@ -185,9 +185,8 @@ def test_script_with_the_bug_and_with_it_mended(style, load, tmp_path):
 
 
 # The forward is wrong and so is the shape of a gradient, on which a script about the forward must not stumble.
-SHAPELESS = (
-    AFFINE.replace("drows.sum(axis=0).reshape(1, -1)", "np.ones(7)").replace("@BUG", "").replace("].T +", "].T @TWICE +")
-)
+SHAPELESS = AFFINE.replace("drows.sum(axis=0).reshape(1, -1)", "np.ones(7)").replace("@BUG", "")
+SHAPELESS = SHAPELESS.replace("].T +", "].T @TWICE +")
 
 
 def test_a_script_about_the_forward_does_not_ask_for_gradients(load, tmp_path):

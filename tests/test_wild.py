@@ -136,5 +136,5 @@ def finds(script, body):
     run = subprocess.run(
         [sys.executable, str(ROOT / script)], capture_output=True, check=False, timeout=600, encoding="utf-8"
     )
-    raised = run.stderr.rstrip().rpartition("\n")[2]
+    raised = run.stderr.rstrip().rpartition("\n")[2].partition(". Did you mean")[0]  # which only Python's printer adds
     return run.returncode == 1 and (run.stdout.endswith("wrong\n") or f"raised {raised}" in body)

@@ -24,8 +24,7 @@ def ask(layer, x, weight, bias, dy):
     layer.gamma = weight
     layer.beta = bias
     y = layer.forward_pass(x)
-    g = layer.backward_pass(dy)
-    return (y if isinstance(y, tuple) else (y,)), {"x": g, "weight": np.reshape(layer.d_gamma, weight.shape), "bias": np.reshape(layer.d_beta, bias.shape)}
+    return (y if isinstance(y, tuple) else (y,)), {}
 
 
 layer = Layer()

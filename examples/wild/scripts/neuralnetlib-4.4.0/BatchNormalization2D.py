@@ -22,12 +22,11 @@ case = [x, weight, bias, dy]
 def ask(layer, x, weight, bias, dy):
     x = np.ascontiguousarray(np.transpose(x, (0, 2, 3, 1)))
     layer.forward_pass(x)  # builds the parameters
-    layer.gamma = weight
-    layer.beta = bias
+    layer.gamma = weight.reshape((1, 1, 1))
+    layer.beta = bias.reshape((1, 1, 1))
     y = layer.forward_pass(x)
     y = np.transpose(y, (0, 3, 1, 2))
-    g = layer.backward_pass(np.ascontiguousarray(np.transpose(dy, (0, 2, 3, 1))))
-    return (y if isinstance(y, tuple) else (y,)), {"x": np.transpose(g, (0, 3, 1, 2)), "weight": np.reshape(layer.d_gamma, weight.shape), "bias": np.reshape(layer.d_beta, bias.shape)}
+    return (y if isinstance(y, tuple) else (y,)), {}
 
 
 layer = Layer()

@@ -32,7 +32,7 @@ target = torch.tensor(target)
 def probability_loss(x, target):
     """-log of the probability of each row's class, on average."""
     return -torch.log(x[torch.arange(len(x)), target]).mean()
-y = probability_loss(x=x, target=target, )
+y = probability_loss(x, target)
 expected = torch.autograd.grad(y[0] if isinstance(y, tuple) else y, x, [torch.tensor(dy, dtype=torch.float64)], materialize_grads=True)[0].numpy()
 allowed = np.array([[3.376223293883277e-14, 8.17124146388813e-15], [4.0159980807570546e-14, 8.17124146388813e-15]], dtype='float64')
 print(f"got\n{got}\nexpected\n{expected}")

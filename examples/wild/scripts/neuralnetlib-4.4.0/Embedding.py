@@ -24,7 +24,7 @@ def ask(layer, x, weight, dy):
     layer.weights = weight
     y = layer.forward_pass(x)
     g = layer.backward_pass(dy)
-    return (y if isinstance(y, tuple) else (y,)), {"x": g, "weight": np.reshape(layer.d_weights, weight.shape)}
+    return (y if isinstance(y, tuple) else (y,)), {"weight": np.reshape(layer.d_weights, weight.shape)}
 
 
 layer = Layer(num_embeddings=4, embedding_dim=3)

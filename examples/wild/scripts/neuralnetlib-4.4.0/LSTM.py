@@ -12,11 +12,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
 from examples.wild.wild_neuralnetlib import lstm as Layer
 
-x = np.array([[[2.0], [1.0]]], dtype='float64')
-weight_ih = np.array([[0.0], [-2.0], [-1.0], [-3.0]], dtype='float64')
-weight_hh = np.array([[-3.0], [-3.0], [-2.0], [2.0]], dtype='float64')
-bias = np.array([1.0, 3.0, 0.0, 1.0], dtype='float64')
-dy = np.array([[[3.0], [2.0]]], dtype='float64')
+x = np.array([[[2.0]]], dtype='float64')
+weight_ih = np.array([[1.0], [0.0], [-2.0], [-1.0]], dtype='float64')
+weight_hh = np.array([[-3.0], [-3.0], [-3.0], [-2.0]], dtype='float64')
+bias = np.array([2.0, 1.0, 3.0, 0.0], dtype='float64')
+dy = np.array([[[2.0]]], dtype='float64')
 case = [x, weight_ih, weight_hh, bias, dy]
 
 
@@ -26,7 +26,7 @@ def ask(layer, x, weight_ih, weight_hh, bias, dy):
     return (y if isinstance(y, tuple) else (y,)), {"x": g["x"], "weight_ih": g["weight_ih"], "weight_hh": g["weight_hh"], "bias": g["bias"]}
 
 
-layer = Layer(input_size=1, hidden_size=1)
+layer = Layer()
 ask(layer, *case)  # raises
 wrong = False
 print("wrong" if wrong else "right")

@@ -21,8 +21,7 @@ def ask(layer, x, dy):
     x = np.ascontiguousarray(np.transpose(x, (0, 2, 1)))
     y = layer.forward_pass(x)
     y = np.transpose(y, (0, 2, 1))
-    g = layer.backward_pass(np.ascontiguousarray(np.transpose(dy, (0, 2, 1))))
-    return (y if isinstance(y, tuple) else (y,)), {"x": np.transpose(g, (0, 2, 1))}
+    return (y if isinstance(y, tuple) else (y,)), {}
 
 
 layer = Layer(kernel_size=3, stride=1, padding=1)

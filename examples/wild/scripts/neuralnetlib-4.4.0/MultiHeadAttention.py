@@ -42,7 +42,7 @@ def ask(layer, x, q_weight, k_weight, v_weight, out_weight, q_bias, k_bias, v_bi
     layer.output_dense.bias = out_bias.reshape((1, 1))
     y = layer.forward_pass(x)
     g = layer.backward_pass(dy)
-    return (y if isinstance(y, tuple) else (y,)), {"x": g, "q_weight": np.transpose(np.reshape(layer.query_dense.d_weights, q_weight.shape), (1, 0)), "k_weight": np.transpose(np.reshape(layer.key_dense.d_weights, k_weight.shape), (1, 0)), "v_weight": np.transpose(np.reshape(layer.value_dense.d_weights, v_weight.shape), (1, 0)), "out_weight": np.transpose(np.reshape(layer.output_dense.d_weights, out_weight.shape), (1, 0)), "q_bias": np.reshape(layer.query_dense.d_bias, q_bias.shape), "k_bias": np.reshape(layer.key_dense.d_bias, k_bias.shape), "v_bias": np.reshape(layer.value_dense.d_bias, v_bias.shape), "out_bias": np.reshape(layer.output_dense.d_bias, out_bias.shape)}
+    return (y if isinstance(y, tuple) else (y,)), {"x": g}
 
 
 layer = Layer(num_heads=1, embed_dim=1)
@@ -56,14 +56,13 @@ q_bias = torch.tensor(q_bias, dtype=torch.float64, requires_grad=True)
 k_bias = torch.tensor(k_bias, dtype=torch.float64)
 v_bias = torch.tensor(v_bias, dtype=torch.float64, requires_grad=True)
 out_bias = torch.tensor(out_bias, dtype=torch.float64, requires_grad=True)
-def self_attention(x, q_weight, k_weight, v_weight, out_weight, q_bias, k_bias, v_bias, out_bias, num_heads, embed_dim):
+def self_attention(x, q_weight, k_weight, v_weight, out_weight, q_bias, k_bias, v_bias, out_bias, num_heads, embed_dim):  # noqa: ARG001
     """softmax(q·kᵀ/√d)·v for each head, between projections of x and back."""
-    del embed_dim
     projections = ((q_weight, q_bias), (k_weight, k_bias), (v_weight, v_bias))
     q, k, v = ((x @ w.T + b).unflatten(-1, (num_heads, -1)).transpose(1, 2) for w, b in projections)
     heads = torch.softmax(q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5, -1) @ v
     return heads.transpose(1, 2).flatten(2) @ out_weight.T + out_bias
-y = self_attention(x=x, q_weight=q_weight, k_weight=k_weight, v_weight=v_weight, out_weight=out_weight, q_bias=q_bias, k_bias=k_bias, v_bias=v_bias, out_bias=out_bias, num_heads=1, embed_dim=1)
+y = self_attention(x, q_weight, k_weight, v_weight, out_weight, q_bias, k_bias, v_bias, out_bias, num_heads=1, embed_dim=1)
 expected = torch.autograd.grad(y[0] if isinstance(y, tuple) else y, x, [torch.tensor(dy, dtype=torch.float64)], materialize_grads=True)[0].numpy()
 allowed = np.array([[[1.245125009459126e-13]]], dtype='float64')
 print(f"got\n{got}\nexpected\n{expected}")

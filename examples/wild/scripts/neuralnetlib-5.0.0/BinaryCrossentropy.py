@@ -30,9 +30,9 @@ got = np.asarray(ask(layer, *case)[1]["x"])
 x = torch.tensor(x, dtype=torch.float64, requires_grad=True)
 target = torch.tensor(target, dtype=torch.float64)
 def binary_loss(x, target):
-    """Binary cross entropy of probabilities clear of 0 and 1."""
+    """Binary cross entropy of probabilities."""
     return -(target * torch.log(x) + (1 - target) * torch.log(1 - x)).mean()
-y = binary_loss(x=x, target=target, )
+y = binary_loss(x, target)
 expected = torch.autograd.grad(y[0] if isinstance(y, tuple) else y, x, [torch.tensor(dy, dtype=torch.float64)], materialize_grads=True)[0].numpy()
 allowed = np.array([[1.2073047889228836e-14, 9.158805452413062e-15]], dtype='float64')
 print(f"got\n{got}\nexpected\n{expected}")

@@ -12,6 +12,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
 from examples.wild.wild_ym_pure_ml import batch_norm1d as Layer
+sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
+from pureml.machinery import Tensor as Tensor
 
 x = np.array([[2.0, 1.0], [0.0, -2.0]], dtype='float64')
 weight = np.array([-1.0, -3.0], dtype='float64')
