@@ -42,7 +42,9 @@ class ConvTranspose2d:
         wide = tuple((m - 1) * s + d * (k - 1) + 1 + o for m, s, d, k, o in geometry)
         inner: tuple[Any, ...] = (..., *(slice(p, size - p) for p, size in zip(padding, wide, strict=True)))
         columns = filters.swapaxes(-1, -2) @ rows
-        y = scatter(columns.reshape(n, n_out, *kernel, *sizes), wide, stride, dilation)[inner]
+        padded = np.zeros((n, n_out, *wide), x.dtype)
+        scatter(columns.reshape(n, n_out, *kernel, *sizes), padded, stride, dilation)
+        y = padded[inner]
         if bias is not None:
             y = y + bias[:, None, None]
 
