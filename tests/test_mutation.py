@@ -47,25 +47,6 @@ STRANGER = """
 """
 
 
-@pytest.fixture
-def write(tmp_path, monkeypatch):
-    """Writes a module and answers its file; the module is forgotten afterwards."""
-    monkeypatch.syspath_prepend(tmp_path)
-    written = []
-
-    def module(name, source):
-        written.append(name)
-        file = tmp_path / f"{name}.py"
-        file.write_text(textwrap.dedent(source), encoding="utf-8")
-        importlib.invalidate_caches()
-        sys.modules.pop(name, None)
-        return file
-
-    yield module
-    for name in written:
-        sys.modules.pop(name, None)
-
-
 def target(module, layer, contract, examples=5):
     return Target(module, layer, contract, False, examples, 0, "")
 

@@ -16,9 +16,10 @@ from ..adapt import Layer
 from ..targets import Target, TargetError
 from ..trial import Trial
 from .crew import Crew, Died, Job, TimedOut
-from .mutants import Mutant, mutants_of
+from .mutants import Mutant, mutants_in, mutants_of
 from .planting import planted
 from .rehearsal import Break, Rehearsal
+from .routines import Routines
 
 State = Literal["killed", "survived", "equivalent", "timed out"]
 # A mutant may take this many times as long as the layer without a fault, and this many seconds on top, before it counts
@@ -176,8 +177,9 @@ def examine(target: Target) -> Baseline | str:
         rehearsal = rehearsal_of(target)
         source = target.load()
         if isinstance(source, Layer):
-            return "faults are planted in a layer's own source: name the layer itself, and its contract with --to"
-        mutants = mutants_of(source)
+            mutants = mutants_in(Routines.run_by(lambda: rehearsal.first_break(rehearsal.layer), target.module))
+        else:
+            mutants = mutants_of(source)
     except (TargetError, ValueError) as error:
         return str(error)
     lines: dict[str, set[int]] = {mutant.file: set() for mutant in mutants}
@@ -189,12 +191,15 @@ def examine(target: Target) -> Baseline | str:
 def try_mutant(target: Target, mutant: Mutant) -> Break | None:
     """In a worker: the layer with a fault on trial."""
     rehearsal = rehearsal_of(target)
-    with planted(mutant):
+    with planted(mutant, target.module):
         try:
-            source = target.load()
+            loaded = target.load()
         except TargetError as error:
             return Break("import", 0, f"it raised: {error}")
-        return rehearsal.first_break(replace(rehearsal.layer, source=source))
+        layer = rehearsal.layer
+        if isinstance(loaded, Layer):
+            return rehearsal.first_break(replace(layer, source=loaded.source, tensor=loaded.tensor))
+        return rehearsal.first_break(replace(layer, source=loaded))
 
 
 @lru_cache(maxsize=1)

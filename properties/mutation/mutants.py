@@ -52,7 +52,11 @@ class Mutant:
 
 def mutants_of(layer: Any) -> list[Mutant]:
     """All mutants of a layer that is a class, a function, or a pair of functions; no two with the same code."""
-    routines = Routines.of(layer)
+    return mutants_in(Routines.of(layer))
+
+
+def mutants_in(routines: Routines) -> list[Mutant]:
+    """All mutants of these routines; no two with the same code."""
     checking = Checking(routines.found, routines.function_of)
     found: list[Mutant] = []
     seen: dict[str, set[Any]] = {}
@@ -64,7 +68,10 @@ def mutants_of(layer: Any) -> list[Mutant]:
         for place in _places(routine, routines, checking):
             for operator in OPERATORS:
                 for node in operator.change(place):
-                    mutant = _mutant(routine, place, operator, node, original)
+                    try:
+                        mutant = _mutant(routine, place, operator, node, original)
+                    except SyntaxError:
+                        continue  # it is no Python any more
                     fingerprint = _fingerprint(marshal.loads(mutant.code))
                     if fingerprint in known:
                         continue

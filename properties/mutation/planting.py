@@ -47,12 +47,14 @@ class _Finder:
 
 
 @contextmanager
-def planted(mutant: Mutant) -> Iterator[None]:
-    """While active, importing gives the mutated module, and every module of the package that imports it anew."""
+def planted(mutant: Mutant, declared_in: str = "") -> Iterator[None]:
+    """While active, importing gives the mutated module, and every module that imports it anew: those of its package,
+    and of the package of the module that adapts the layer.
+    """
     original = sys.modules[mutant.module].__spec__
     assert original is not None
     finder = _Finder(mutant, original)
-    kept = {name: sys.modules.pop(name) for name in importers(mutant.module)}
+    kept = {name: sys.modules.pop(name) for name in importers(mutant.module, declared_in)}
     attributes = {name: _take_attribute(name) for name in kept}
     sys.meta_path.insert(0, finder)
     try:
@@ -73,14 +75,14 @@ def _take_attribute(name: str) -> Any:
     return None if module is None else vars(module).pop(leaf, None)
 
 
-def importers(name: str) -> list[str]:
-    """The module itself and those loaded modules of its top-level package that import it, directly or not."""
-    package = name.partition(".")[0]
-    loaded = {n: m for n, m in sys.modules.items() if n.partition(".")[0] == package}
+def importers(*names: str) -> list[str]:
+    """The first module and those loaded modules of all these modules' packages that import it, directly or not."""
+    packages = {name.partition(".")[0] for name in names}
+    loaded = {n: m for n, m in sys.modules.items() if n.partition(".")[0] in packages}
     imports = {
         n: _imports(m.__package__ or n, file) for n, m in loaded.items() if (file := getattr(m, "__file__", None))
     }
-    found = {name}
+    found = {names[0]}
     while more := {n for n, needed in imports.items() if n not in found and needed & found}:
         found |= more
     return [n for n in loaded if n in found]

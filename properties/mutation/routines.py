@@ -11,10 +11,12 @@ import functools
 import inspect
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from .running import functions_run, plain
 
 # What a trial calls of a layer that is a class.
 ENTRIES = ("__call__", "forward", "backward")
@@ -51,7 +53,8 @@ class Routine:
 class Routines:
     """All routines of a layer, in the order in which they are found."""
 
-    package: str
+    packages: frozenset[str]
+    only: list[Any] | None = None  # functions; None: all that are referred to
     found: list[Routine] = field(default_factory=list)
     _sources: dict[str, Source] = field(default_factory=dict)
     _seen: set[int] = field(default_factory=set)
@@ -61,11 +64,24 @@ class Routines:
         """The routines of a class, a function, or a pair of functions; ValueError where there is no source."""
         entries = layer if isinstance(layer, tuple) else (layer,)
         first = getattr(entries[0], "func", entries[0])
-        routines = cls(str(first.__module__).partition(".")[0])
+        routines = cls(frozenset([_top(first)]))
         for entry in entries:
             routines._add(entry, None)
         if not routines.found:
             raise ValueError(f"there is no source of {layer!r} to plant faults in")
+        return routines
+
+    @classmethod
+    def run_by(cls, run: Callable[[], object], declared_in: str) -> Routines:
+        """The routines of what a run calls of strangers (see `functions_run`); ValueError where there is no source."""
+        entries = functions_run(run, declared_in)
+        routines = cls(frozenset(_top(function) for function, _ in entries), [function for function, _ in entries])
+        for function, owner in entries:
+            if owner is not None:
+                routines._add(owner, owner)
+            routines._add(function, owner)
+        if not routines.found:
+            raise ValueError("there is no source of what the layer runs to plant faults in")
         return routines
 
     def resolve(self, node: ast.expr, routine: Routine) -> Any:
@@ -89,21 +105,21 @@ class Routines:
 
     def function_of(self, call: ast.Call, routine: Routine) -> Routine | None:
         """The routine that a call goes to."""
-        target = _plain(self.resolve(call.func, routine))
+        target = plain(self.resolve(call.func, routine))
         return next((r for r in self.found if r.function is not None and r.function is target), None)
 
     def _add(self, thing: Any, owner: type | None) -> None:
         if isinstance(thing, functools.partial):
             thing = thing.func
-        if isinstance(thing, type):
+        if isinstance(thing, type) and (self.only is None or owner is thing):
             self._add_class(thing)
-        plain = _plain(thing)
-        if isinstance(plain, types.FunctionType) and id(plain) not in self._seen and self._is_own(plain):
-            self._seen.add(id(plain))
-            source = self._source(plain.__module__)
-            node = source and _find(source.tree, plain)
+        function = plain(thing)
+        if isinstance(function, types.FunctionType) and id(function) not in self._seen and self._is_own(function):
+            self._seen.add(id(function))
+            source = self._source(function.__module__)
+            node = source and _find(source.tree, function)
             if source and node:
-                self._enter(Routine(source, plain.__qualname__.replace(".<locals>", ""), node, plain, owner))
+                self._enter(Routine(source, function.__qualname__.replace(".<locals>", ""), node, function, owner))
 
     def _add_class(self, cls: type) -> None:
         if id(cls) in self._seen or not self._is_own(cls) or issubclass(cls, BaseException):
@@ -137,7 +153,9 @@ class Routines:
                 self._enter(Routine(source, name, node))
 
     def _is_own(self, thing: Any) -> bool:
-        return str(thing.__module__).partition(".")[0] == self.package
+        if self.only is not None and isinstance(thing, types.FunctionType):
+            return any(thing is function for function in self.only)
+        return _top(thing) in self.packages
 
     def _source(self, name: str) -> Source | None:
         if name not in self._sources:
@@ -149,15 +167,9 @@ class Routines:
         return self._sources[name]
 
 
-def _plain(thing: Any) -> Any:
-    """The function under a method, a property, or a decorator."""
-    if isinstance(thing, staticmethod | classmethod):
-        thing = thing.__func__
-    elif isinstance(thing, property):
-        thing = thing.fget
-    elif isinstance(thing, functools.cached_property):
-        thing = thing.func
-    return inspect.unwrap(thing) if callable(thing) and not isinstance(thing, type) else thing
+def _top(thing: Any) -> str:
+    """The package that a class or function is of."""
+    return str(thing.__module__).partition(".")[0]
 
 
 def _find(tree: ast.Module, thing: Any) -> Node | None:
