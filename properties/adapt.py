@@ -5,6 +5,7 @@ The styles are told apart by what the layer is, once it is built with a configur
 - the closure: `y, backward = layer(x, weight)`, `backward(dy)` a dict, a tuple in input order, or one array;
 - the pair: `forward(x, weight) -> (y, cache)` and `backward(dy, cache)`, two functions or two methods;
 - the derivative: `f(x)` and `df(x)`, two functions or two methods, for activations and losses;
+- the value with its gradient: `y, dx = layer(x)`, as losses answer; this one has to be named;
 - the object: `y = layer.forward(x)`, `dx = layer.backward(dy)`, parameters and gradients kept as attributes, in
   dicts or in lists; perhaps made by the first call;
 - the updating object, whose backward changes the parameters and keeps no gradients;
@@ -24,7 +25,7 @@ from . import contracts
 from .contract import Contract, Where
 from .declared import Conventions, Order, Translated
 from .styles.base import Adapted, StyleError, accepted, positional
-from .styles.functions import Closure, Derivative, Pair
+from .styles.functions import Closure, Derivative, Pair, ValueAndGrad
 from .styles.stateful import RATES, Object, Updating
 from .styles.tape import Tape
 from .twins import call_arguments
@@ -34,7 +35,7 @@ __all__ = ["Declarations", "Layer", "Parameters", "StyleError", "adapt"]
 # Where a parameter and its gradient are kept: two paths, or one, and the gradient is looked for beside it.
 Parameters = Mapping[str, tuple[str, str] | str]
 
-STYLES = ("closure", "pair", "derivative", "object", "updating", "tape")
+STYLES = ("closure", "pair", "derivative", "value_and_grad", "object", "updating", "tape")
 
 # The names of methods, in the order in which they are looked for.
 FORWARD = ("forward", "forward_pass", "propagate", "forward_propagation", "feedforward", "call", "fn", "__call__")
@@ -137,6 +138,8 @@ class Layer:
             return Tape(self, config, made)
         if self.style == "closure":
             return Closure(self, config, made)
+        if self.style == "value_and_grad":
+            return ValueAndGrad(self, config, made)
         forward, backward = self._method(made, 0, FORWARD), self._method(made, 1, BACKWARD)
         if forward and backward and self.style != "derivative":
             return self._with_methods(config, made, (forward, backward))
@@ -189,7 +192,8 @@ def adapt(layer: Any, *, to: str | Contract, **declared: Unpack[Declarations]) -
     the styles; or a pair of functions. `to` is the contract, by torch's name of the layer, or one of your own.
 
     How it is called:
-    - `style`: one of "closure", "pair", "derivative", "object", "updating", "tape", where it is not seen by itself.
+    - `style`: "closure", "pair", "derivative", "value_and_grad", "object", "updating" or "tape", where it is not seen by
+      itself.
     - `methods`: the names of an object's two methods, ("propagate", "backpropagate"), where they are not usual ones.
     - `parameters`: where an object keeps a parameter and its gradient, {"weight": ("W", "dW")}; paths may lead through
       attributes, keys and numbers, "gradients.W"; the gradient may be left out, {"weight": "weights.0"}.

@@ -94,7 +94,7 @@ class Inquest:
         evidence = [seen for tried in (wide, [*tries.near, *varied]) for seen in _some(tried)]
         return Finding(
             diagnose([*here, *first, *(one for seen in evidence for one in seen)]),
-            what_matters(tries, wide),
+            what_matters(tries, [here, first, *wide]),
             _typical([*wide, *tries.near, *varied]),
         )
 

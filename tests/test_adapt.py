@@ -94,6 +94,15 @@ class TestDerivatives:
         holds((l1, l1_prime), "gradients", scripts=tmp_path, **declared)
         assert caught((l1, l1_prime_of_the_target), "gradients", **declared)
 
+    def test_loss_that_answers_its_gradient_too(self, tmp_path):
+        declared = {"to": "MSELoss", **LOSS, "style": "value_and_grad", "no_grad": ("target",)}
+
+        def mse_and_slope(factor):
+            return lambda y_true, y_pred: (styles.mse(y_true, y_pred), factor * styles.mse_prime(y_true, y_pred))
+
+        holds(lambda: mse_and_slope(1.0), scripts=tmp_path, **declared)
+        assert caught(lambda: mse_and_slope(MILLIONTH), "gradients", **declared)
+
     def test_loss_with_both_gradients(self, tmp_path):
         declared = {"to": "MSELoss", **LOSS}
         holds(styles.Mse, "gradients", scripts=tmp_path, **declared)

@@ -113,6 +113,12 @@ class PlainTape:
             {"to": "Tanh"},
             'tanh must answer `y, cache`; it answers .*say style="derivative"',
         ),
+        (
+            lambda: lambda x: (np.tanh(x), 1 - np.tanh(x) ** 2),
+            {"to": "Tanh"},
+            'backward is no function but .* Where it is the gradient itself, say style="value_and_grad"',
+        ),
+        (lambda: lambda x: (x, np.tanh), {"to": "Tanh", "style": "value_and_grad"}, 'that is style="closure"'),
         (styles.Attributes, {**BIASED, "methods": ("there", "home")}, "Attributes has no method there, which methods"),
         (styles.Attributes, {**BIASED, "reset": "zero_grad"}, "Attributes has no method zero_grad, which reset names"),
         (

@@ -138,6 +138,11 @@ STYLES = {
         "gradients",
         {"to": "Tanh"},
     ),
+    "value_and_grad": (
+        HEAD + "def Layer():\n    return lambda x: (np.tanh(x), 1 - np.tanh(x)**2 @BUG)\n",
+        "gradients",
+        {"to": "Tanh", "style": "value_and_grad"},
+    ),
     "built by the call, in dicts": (AFFINE, "finite_differences", BIASED),
     "updating": (UPDATING, "finite_differences", {**BIASED, "learning_rate": "options.rate"}),
     "tape": (TAPE, "gradients", BIASED),

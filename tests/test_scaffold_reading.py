@@ -154,6 +154,19 @@ def test_a_style_is_told_from_the_source(style, source):
 @pytest.mark.parametrize(
     "source",
     [
+        "def mse_loss(x, y):\n dx = x - y\n return (dx ** 2).mean(), dx",
+        "def mse_loss(x, y): return ((x - y) ** 2).mean(), 2 * (x - y) / x.size",
+        "class mse_loss:\n def __call__(self, x, y):\n  grad = x - y\n  return (grad ** 2).mean(), grad",
+    ],
+    ids=["function", "expression", "class"],
+)
+def test_a_loss_that_answers_its_gradient_too_is_told_from_the_source(source):
+    assert seen(source) == [("mse_loss", "value_and_grad")]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
         "class _Layer:\n def forward(self, x): return x\n def backward(self, dy): return dy",
         "class Layer:\n def forward(self, x): pass\n def backward(self, dy): raise NotImplementedError('say how')",
         "class Net(BaseModel):\n def forward(self, x): return x\n def backward(self, dy): return dy",
@@ -162,8 +175,9 @@ def test_a_style_is_told_from_the_source(style, source):
         "class Loss:\n def __call__(self, y, t): return y\n def grad(self, y, t, z, f): return y",
         "def timed(f):\n def wrapper(x): return f(x)\n return wrapper",
         "def scale(x): return x\ndef scale_grad(dy, x): return dy",
+        "def split(x): return x, x / 2",
     ],
-    ids=["private", "abstract", "model", "operation", "optimizer", "other arguments", "decorator", "product"],
+    ids=["private", "abstract", "model", "operation", "optimizer", "other arguments", "decorator", "product", "two"],
 )
 def test_what_is_no_layer_is_not_listed(source):
     assert seen(source) == []
@@ -195,6 +209,7 @@ def test_what_is_no_layer_is_not_listed(source):
         ("MseLoss", "MSELoss"),
         ("CategoricalCrossentropy", "CrossEntropyLoss"),
         ("BinaryCrossentropy", "BCELoss"),
+        ("softmax_loss", "CrossEntropyLoss"),
         ("Huber", "HuberLoss"),
         ("Loss", None),
         ("Activation", None),

@@ -62,10 +62,11 @@ def mutate(
 ) -> None:
     """Plant faults in layers, one at a time, and see which the trial notices; without arguments, in gradjury's own.
 
-    A layer is named package.module:Layer; package.module names all that were adapted there (gradjury.adapt), whose faults
-    are planted in what a trial runs of their own package. The faults are those people make in gradients. They are planted
-    in a copy of the source, in another process: no file is changed. Exit status 0: at least 99 % of the mutants of each layer that are not declared equivalent are killed;
-    1: fewer, or a declaration is stale; 2: it could not run.
+    A layer is named package.module:Layer; package.module names all that were adapted there (gradjury.adapt), whose
+    faults are planted in what a trial runs of their own package. The faults are those people make in gradients. They
+    are planted in a copy of the source, in another process: no file is changed. Exit status 0: at least 99 % of the
+    mutants of each layer that are not declared equivalent are killed; 1: fewer, or a declaration is stale; 2: it could
+    not run.
     """
     if json_file is not None and not json_file.resolve().parent.is_dir():
         raise click.UsageError(f"the folder of {json_file} does not exist")

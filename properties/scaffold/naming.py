@@ -87,8 +87,10 @@ def plan(found: Found, contracts: Mapping[str, Contract]) -> Plan:
             fixed[option_name] = synonyms.FIXED.get((name, option_name), default)
     if fixed.get("bias") is True and not any(_BIAS.search(word) for word in found.words):
         fixed["bias"] = False
-    loss = found.style is Style.DERIVATIVE and "target" in contract.reference.inputs
-    swapped = loss and len(found.inputs) == 2 and bool(_TARGET.search(found.inputs[0]))
+    loss = found.style in (Style.DERIVATIVE, Style.VALUE_AND_GRAD) and "target" in contract.reference.inputs
+    swapped = (
+        loss and found.style is Style.DERIVATIVE and len(found.inputs) == 2 and bool(_TARGET.search(found.inputs[0]))
+    )
     if not loss and found.inputs and _TARGET.search(found.inputs[0]):
         remarks.append(f"it takes ({', '.join(found.inputs)}), torch's takes the target last")
     return Plan(

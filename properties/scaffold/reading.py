@@ -19,6 +19,7 @@ class Style(StrEnum):
     CLOSURE = "closure"
     PAIR = "pair"
     DERIVATIVE = "derivative"
+    VALUE_AND_GRAD = "value_and_grad"
     OBJECT = "object"
     UPDATING = "updating"
     TAPE = "tape"
@@ -64,6 +65,8 @@ BACKWARDS = (*BACKWARD, "backward_prop", "back_prop", "back_propagation")
 DERIVATIVES = (*DERIVATIVE, "df")
 
 _LEARNING_RATE = re.compile(r"^(lr|eta|alpha|learn(ing)?_?rate|rate|step_?size)$")
+_LOSS = re.compile(r"(?i)loss|cost|error|entropy|mse|mae")
+_GRADIENT = re.compile(r"^d_?[a-zA-Z]\w*$|grad")
 _CACHE = re.compile(r"^(cache\w*|saved|ctx|context|memory|state|residuals?|intermediates?)$")
 # Words in the name of a class, or of what it inherits from, that is no layer though it may have such methods.
 _OTHERS = re.compile(
@@ -110,6 +113,8 @@ def _read_class(cls: Class, tensor: Class | None) -> Found | None:
     call = cls.method("__call__")
     if call is not None and _answers_closure(call):
         return _found(cls, Style.CLOSURE, ("__call__", ""))
+    if call is not None and _answers_gradient(call, cls.node.name):
+        return replace(_found(cls, Style.VALUE_AND_GRAD, ("__call__", "")), says_style=True)
     if tensor is not None and forward and cls.signature(forward).required and len(cls.line) > 1:
         of = tensor.module, tensor.node.name
         return replace(
@@ -149,7 +154,7 @@ def _found(cls: Class, style: Style, methods: tuple[str, str], remark: str = "")
     seconds = DERIVATIVE if style is Style.DERIVATIVE else BACKWARD
     # gradjury takes the first that is there, be it a stub.
     seen = tuple(next((n for n in names if cls.method(n)), "") for names in (FORWARD, seconds))
-    says = style is not Style.CLOSURE and seen != methods
+    says = style not in (Style.CLOSURE, Style.VALUE_AND_GRAD) and seen != methods
     found = Found(cls.module, cls.node.name, style, Form.BUILT, taken, inputs, methods, words=words)
     return replace(found, says_methods=says, remark=remark)
 
@@ -231,6 +236,8 @@ def _functions(module: Module) -> list[Found]:
             found.append(_function(module, function, style, Form.COUPLE, shown, (name, other)))
         elif _answers_closure(function):
             found.append(_function(module, function, Style.CLOSURE, Form.CALLED, name))
+        elif _answers_gradient(function, name):
+            found.append(_function(module, function, Style.VALUE_AND_GRAD, Form.CALLED, name))
         elif any(_answers_closure(f) and f.name in _answers(function) for f in nested):
             found.append(_function(module, function, Style.CLOSURE, Form.BUILT, name))
     return found
@@ -245,7 +252,7 @@ def _function(
     methods: tuple[str, str] | None = None,
 ) -> Found:
     taken, words = signature(function), frozenset(_words(function))
-    said = style is Style.DERIVATIVE
+    said = style in (Style.DERIVATIVE, Style.VALUE_AND_GRAD)
     return Found(module.name, name, style, form, taken, tuple(taken.names), methods, says_style=said, words=words)
 
 
@@ -271,6 +278,14 @@ def _answers_closure(function: ast.FunctionDef) -> bool:
     pairs = [r for r in _returned(function) if len(r) == 2]
     return any(
         isinstance(second, ast.Lambda) or (isinstance(second, ast.Name) and second.id in inner) for _, second in pairs
+    )
+
+
+def _answers_gradient(function: ast.FunctionDef, name: str) -> bool:
+    """Whether it is a loss by its name and answers `(loss, dx)`."""
+    seconds = [r[1] for r in _returned(function) if len(r) == 2]
+    return bool(_LOSS.search(name)) and any(
+        isinstance(s, ast.BinOp) or (isinstance(s, ast.Name) and _GRADIENT.search(s.id)) for s in seconds
     )
 
 

@@ -44,6 +44,7 @@ LAYERS = {
         "cce",
         "softmaxcce",
         "softmaxwith",
+        "softmaxloss",
         "ce",
     ),
     "nll": ("negativeloglikelihood",),

@@ -1,4 +1,4 @@
-"""Styles that keep nothing: the closure, the forward and backward pair, a function and its derivative."""
+"""Styles that keep nothing: the closure, forward and backward, a function and its derivative, or both at once."""
 
 from __future__ import annotations
 
@@ -34,6 +34,12 @@ class Closure(Adapted):
         else:
             answer = self._made(*inputs.values())
         y, backward = two(answer, self.layer.name, "y, backward")
+        if not callable(backward):
+            raise StyleError(
+                f"{self.layer.name} must answer `y, backward`, and backward is no function "
+                f"but {type(backward).__name__}. "
+                'Where it is the gradient itself, say style="value_and_grad"'
+            )
         names = tuple(inputs)
         return y, lambda *dy: self._named(backward(*dy), names, own)
 
@@ -125,6 +131,37 @@ class Derivative(Adapted):
         places = {n: f"{cotangents[0]} * {place}" for n, place in self._places(names, names).items()}
         line = f"y = np.asarray({function}({_arguments(in_order(self._function, names), self._options)}))"
         return [line], f"{derivative}({_arguments(in_order(self._derivative, names), self._same)})", places
+
+
+class ValueAndGrad(Adapted):
+    """y, slope = layer(x); dx = dy · slope.
+
+    For losses that answer their number and its gradient at once; several gradients in a tuple or dict.
+    """
+
+    def __init__(self, layer: Layer, config: Mapping[str, Any], made: Callable[..., Any]) -> None:
+        super().__init__(layer, config)
+        self._made = made
+
+    def __call__(self, **inputs: Array) -> tuple[Outputs, Backward]:
+        """One call; the gradient is kept and multiplied by the cotangent."""
+        names = tuple(inputs)
+        answer = self._made(*(inputs[n] for n in in_order(self._made, names)))
+        y, slopes = two(answer, self.layer.name, "y, gradient")
+        if callable(slopes):
+            raise StyleError(f'{self.layer.name} answers a function beside y: that is style="closure"')
+        given = self._named(slopes, names, names)
+
+        def backward(dy: Array) -> Mapping[str, Any]:
+            return {n: None if s is None else dy * s for n, s in given.items()}
+
+        return np.asarray(y), backward
+
+    def spell(self, names: Sequence[str], cotangents: Sequence[str]) -> tuple[list[str], str, dict[str, str]]:
+        """y, slope = layer(...), each part times dy."""
+        places = {n: f"{cotangents[0]} * {place}" for n, place in self._places(names, names).items()}
+        given = ", ".join(map(script_name, in_order(self._made, names)))
+        return [f"y, slope = layer({given})", "y = np.asarray(y)"], "slope", places
 
 
 def _arguments(names: Sequence[str], options: Mapping[str, Any]) -> str:
