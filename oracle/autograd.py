@@ -123,7 +123,7 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         tensor.mul_(torch.where(_short(tensor), 1, factors) if self._exact else factors)
 
 
-@lru_cache(maxsize=64)  # the same few tries are made of every case, and small layers take less time than this
+@lru_cache(maxsize=128)  # the same few tries are made of every case, and small layers take less time than this
 def _pool(step: float, seed: int) -> torch.Tensor:
     """Factors 1 ± step, twice the pool, so that any POOL in a row are at hand."""
     signs = np.random.default_rng(seed).choice((-1.0, 1.0), POOL)

@@ -197,12 +197,17 @@ class Reference:
 
     @cached_property
     def _rounded_otherwise(self) -> list[Answer]:
-        """The reference on the case as it is, with intermediate results off by their last digit."""
-        case = self._case.astype(np.float64)
+        """The reference on the case as it is, with intermediate results off by their last digit.
+
+        Every other try turns all signs of the one before: two numbers of which one rounding says which is larger change
+        places in one of the two unless their signs were equal, and in none of all these with a chance of 2 ** -TRIES.
+        """
+        case, digit = self._case.astype(np.float64), 2 * unit_roundoff(self._dtype)
         answers = []
         for seed in range(TRIES):
-            with RoundingErrors(2 * unit_roundoff(self._dtype), seed, exact=True):
-                answers.append(self._ask(case))
+            for step in (digit, -digit):
+                with RoundingErrors(step, seed, exact=True):
+                    answers.append(self._ask(case))
         return answers
 
     def _jump(self, pick: Callable[[Answer], Array], t: Array) -> Array:

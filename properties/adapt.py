@@ -192,7 +192,7 @@ def adapt(layer: Any, *, to: str | Contract, **declared: Unpack[Declarations]) -
     the styles; or a pair of functions. `to` is the contract, by torch's name of the layer, or one of your own.
 
     How it is called:
-    - `style`: "closure", "pair", "derivative", "value_and_grad", "object", "updating" or "tape", where it is not seen by
+    - `style`: "closure", "pair", "derivative", "value_and_grad", "object", "updating", "tape", where it is not seen by
       itself.
     - `methods`: the names of an object's two methods, ("propagate", "backpropagate"), where they are not usual ones.
     - `parameters`: where an object keeps a parameter and its gradient, {"weight": ("W", "dW")}; paths may lead through

@@ -111,6 +111,16 @@ def test_kink_is_excused_where_one_rounding_decides_its_side_and_only_there(dtyp
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("before", range(0, 100, 4))
+def test_kink_that_one_rounding_decides_is_seen_wherever_the_two_numbers_stand(dtype, before):
+    c = case(dtype, x=[*[1.0] * before, 0.7, 0.7], dy=1.0)
+    reference = Reference(in_torch(lambda x: torch.relu((x * 0.9).diff())[-1]), c)
+    for passed in (0.0, 0.9):
+        gradient = np.array([*[0.0] * before, -passed, passed], dtype)
+        assert compare(gradient, reference.gradient("x")).agrees
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_tie_that_torch_finds_again_in_its_backward_has_a_finite_budget(dtype):
     # amax shares the cotangent among the elements equal to its output, which it compares in the backward.
     c = case(dtype, x=[2.0, 2.0, 1.0], dy=3.0)

@@ -56,14 +56,14 @@ def embedding_bag(x, *tensors, num_embeddings, embedding_dim, **options):  # typ
 
 
 def _renormalised(case: Case) -> bool:
-    """Whether a row that was looked up is longer than `max_norm`."""
+    """Whether a row that was looked up is longer than `max_norm`, or as long: across it, all its neighbours are longer."""
     most = case.config.get("max_norm")
     if most is None:
         return False
     rows, p = case.inputs["weight"][np.unique(case.inputs["x"])], case.config.get("norm_type", 2.0)
     if p == 0:  # the number of elements that are not zero; nearby all are
         return bool(rows.shape[1] > most)
-    return bool((np.linalg.norm(rows, p, axis=1) > most).any())
+    return bool((np.linalg.norm(rows, p, axis=1) >= most).any())
 
 
 def _repeated(case: Case) -> bool:
