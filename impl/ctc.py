@@ -94,7 +94,7 @@ class _Lattice:
             )
             if self.exact:
                 behind = behind - _level(behind)
-            beta = behind + said
+            beta = np.where(now & ~ends, -np.inf, behind + said)  # a NaN is not said where nothing is said behind it
             joint = np.where(now & ~ends, -np.inf, alpha[t] + (behind if self.exact else beta))
             log_p = joint - _level(joint) if self.exact else joint + losses[:, None] - said
             p = np.where(joint == -np.inf, 0, np.exp(log_p))

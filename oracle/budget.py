@@ -220,12 +220,12 @@ class Reference:
 
 
 def _farthest(answers: Iterable[Array], t: Array) -> Array:
-    """The largest distance of each element from t; infinite where t is finite and an answer is not."""
+    """The largest distance of each element from t; infinite where one of both is finite, infinite or NaN alone."""
     farthest = np.zeros(t.shape)
     with np.errstate(invalid="ignore"):
         for answer in answers:
             difference = np.abs(answer - t)
-            lost = np.isfinite(t) & ~np.isfinite(difference)
+            lost = ~np.isfinite(difference) & (answer != t) & ~(np.isnan(answer) & np.isnan(t))
             farthest = np.fmax(farthest, np.where(lost, np.inf, difference))
     return farthest
 

@@ -56,7 +56,7 @@ def embedding_bag(x, *tensors, num_embeddings, embedding_dim, **options):  # typ
 
 
 def _renormalised(case: Case) -> bool:
-    """Whether a row that was looked up is longer than `max_norm`, or as long: across it, all its neighbours are longer."""
+    """Whether a row that was looked up is longer than `max_norm`, or as long: most of what is near is longer."""
     most = case.config.get("max_norm")
     if most is None:
         return False
