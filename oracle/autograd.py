@@ -46,6 +46,8 @@ FUSED = (
     "aten::native_batch_norm_backward",
     "aten::native_layer_norm",
     "aten::native_layer_norm_backward",
+    "aten::native_group_norm",
+    "aten::native_group_norm_backward",
     "aten::gelu",
     "aten::gelu_backward",
 )

@@ -9,7 +9,8 @@ roundoff. The budget of an element is the sum of
 - the reference's own error at T, max|torch_T - t| over the array, but at most six times its root mean square; for
   float64 it is estimated from float32, and from what comes out where operations of torch that compute several things
   at once are taken apart (batch normalisation adds thousands of numbers one by one, in float32 with more digits) and
-  sums are added one by one;
+  sums are added one by one; for an answer that is outside of all this, the same in float32 at four points nearby, for
+  whole numbers are lucky: float32 holds their squares;
 - how far t jumps, by more than ALLOWED times the rest, when every intermediate result that is not exact is off by its
   last digit: where a difference should be zero and is one rounding, that decides on which side of a kink the reference
   is, and another program may be on the other;
@@ -31,7 +32,7 @@ from .vjp import Answer, Array, Case, Vjp, ask
 # estimate of a rounding error's size, not a bound. See docs/budgets.md for what was measured.
 ALLOWED = 16.0
 
-TRIES = 8
+TRIES, NEARBY = 8, 4
 # The inputs are moved by a larger step and the movement is scaled back to u. A jump at a kink does not shrink with the
 # step, so scaling back keeps it from excusing a wrong convention there.
 STEP = 2.0**-12
@@ -47,11 +48,13 @@ class Expected:
     """One array of the reference's answer with its budget.
 
     `value` is the truth in float64. `parts` are the terms of the budget from cheap to costly; most answers are within
-    the first and never ask for the others. `jump` is what a kink adds to them, asked for by answers that are outside.
+    the first and never ask for the others. `nearby`, the reference's error at other points, and `jump`, what a kink
+    adds, are asked for by answers that are outside.
     """
 
     value: Array
     parts: tuple[Callable[[], Array | float], ...]
+    nearby: Callable[[], float] = lambda: 0.0
     jump: Callable[[], Array | float] = lambda: 0.0
 
     def budgets(self) -> Iterator[Array]:
@@ -65,6 +68,7 @@ class Expected:
     def budget(self) -> Array:
         """The whole budget, element by element; infinite where torch in T has no finite answer but float64 has."""
         *_, smooth = self.budgets()
+        smooth = smooth + self.nearby()
         jump = self.jump()
         whole = smooth + np.where(jump > ALLOWED * smooth, jump, 0.0)  # below it is the movement once more
         finite = np.isfinite(whole) & np.isfinite(self.value)
@@ -77,7 +81,7 @@ class Expected:
     def replaced(self, value: Array, times: float = 1) -> Expected:
         """Another value with the same budget, or a multiple of it."""
         parts = tuple(lambda part=part: times * part() for part in self.parts)
-        return Expected(value, parts, lambda: times * self.jump())
+        return Expected(value, parts, lambda: times * self.nearby(), lambda: times * self.jump())
 
 
 class Reference:
@@ -125,7 +129,16 @@ class Reference:
     @cached_property
     def _single(self) -> tuple[Answer, Answer]:
         """torch in float32 and in float64 on the same float32 inputs, whose difference scales to float64's error."""
-        rounded = self._case.astype(np.float32)
+        return self._rounded(self._case)
+
+    @cached_property
+    def _single_nearby(self) -> list[tuple[Answer, Answer]]:
+        """The same where inputs and cotangents are moved."""
+        rng = np.random.default_rng(0)
+        return [self._rounded(_moved(self._case.astype(np.float64), rng)) for _ in range(NEARBY)]
+
+    def _rounded(self, case: Case) -> tuple[Answer, Answer]:
+        rounded = case.astype(np.float32)
         return self._ask(rounded), self._ask(rounded.astype(np.float64))
 
     @cached_property
@@ -140,10 +153,18 @@ class Reference:
             low = pick(self.at_dtype)
             same = (low == t) | (np.isnan(low) & np.isnan(t))
             return _typical(low - t) + np.where(np.isfinite(low - t) | same, 0, np.inf)
-        low, high = (pick(answer) for answer in self._single)
-        scaled = _typical(low - high) * unit_roundoff(self._dtype) / unit_roundoff(np.dtype(np.float32))
         with np.errstate(invalid="ignore"):
-            return max(scaled, _typical(pick(self._apart) - t))
+            return max(self._scaled(pick, *self._single), _typical(pick(self._apart) - t))
+
+    def _scaled(self, pick: Callable[[Answer], Array], low: Answer, high: Answer) -> float:
+        """The size of torch's error in float32, scaled to T's."""
+        with np.errstate(invalid="ignore"):
+            error = _typical(pick(low) - pick(high))
+        return error * unit_roundoff(self._dtype) / unit_roundoff(np.dtype(np.float32))
+
+    def _nearby(self, pick: Callable[[Answer], Array]) -> float:
+        """The largest of torch's errors at points nearby."""
+        return max(self._scaled(pick, *answers) for answers in self._single_nearby)
 
     def _expected(self, place: int | str, pick: Callable[[Answer], Array]) -> Expected:
         """Made once for each array, and so is each part of its budget: several laws and the certificate ask."""
@@ -151,9 +172,9 @@ class Reference:
             t = pick(self.truth)
             parts: list[Callable[[], Array | float]] = [partial(self._rounding, t)]
             parts += [partial(self._own_error, pick, t), partial(self._movement, pick, t)]
-            jump = cache(partial(self._jump, pick, t))
+            last = cache(partial(self._nearby, pick)), cache(partial(self._jump, pick, t))
             exact = Expected(t, (lambda: 0.0,))
-            self._known[place] = Expected(t, tuple(map(cache, parts)), jump) if t.dtype.kind == "f" else exact
+            self._known[place] = Expected(t, tuple(map(cache, parts)), *last) if t.dtype.kind == "f" else exact
         return self._known[place]
 
     def _rounding(self, t: Array) -> Array:
@@ -175,14 +196,8 @@ class Reference:
         """The reference with inputs, cotangents and intermediates moved by ±STEP, relative to each element."""
         case = self._case.astype(np.float64)
         rng = np.random.default_rng(seeds.start)  # the same tries for every case: judging is repeatable
-
-        def move(a: Array) -> Array:
-            if a.dtype.kind != "f":
-                return a
-            return np.asarray(a * (1 + STEP * (2 * rng.integers(0, 2, a.shape) - 1)))
-
         for seed in seeds:
-            moved = case.map(move)
+            moved = _moved(case, rng)
             with RoundingErrors(STEP, seed, whole=whole):
                 answer = self._ask(moved)
             # A reference may look for one of its intermediates in its input (amax does, to find the ties) and fail on a
@@ -217,6 +232,15 @@ class Reference:
     def _movement(self, pick: Callable[[Answer], Array], t: Array) -> Array:
         """The largest movement of each element, scaled from STEP back to u; infinite where t stops being finite."""
         return _farthest((pick(answer) for answer in self._moved), t) * (unit_roundoff(self._dtype) / STEP)
+
+
+def _moved(case: Case, rng: np.random.Generator) -> Case:
+    """The case with inputs and cotangents moved by ±STEP, relative to each element."""
+
+    def move(a: Array) -> Array:
+        return np.asarray(a * (1 + STEP * (2 * rng.integers(0, 2, a.shape) - 1))) if a.dtype.kind == "f" else a
+
+    return case.map(move)
 
 
 def _farthest(answers: Iterable[Array], t: Array) -> Array:
