@@ -54,9 +54,9 @@ def gated(layer: str, x: Array, y: Array, closed: Callable[[], Array]) -> tuple[
 
 
 def logistic(x: Array) -> Array:
-    """1/(1 + e⁻ˣ), from e^-|x|, which cannot overflow."""
-    e = np.exp(-np.abs(x))
-    return np.asarray(np.where(np.signbit(x), e, 1) / (1 + e))
+    """1/(1 + e⁻ˣ): where e⁻ˣ overflows it is 0, as in torch, and so it is beside an infinity."""
+    with np.errstate(over="ignore"):
+        return np.asarray(1 / (1 + np.exp(-x)))
 
 
 def logistic_slope(x: Array) -> Array:

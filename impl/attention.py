@@ -147,6 +147,8 @@ class ScaledDotProductAttention:
             raise ValueError(f"{name}: key must have query's {features} features, got shape {key.shape}")
         if value.shape[-2] != keys:
             raise ValueError(f"{name}: value must have key's {keys} places, got shape {value.shape}")
+        if self.enable_gqa and not key.shape[-3] and value.shape[-3]:
+            raise ValueError(f"{name}: value must have no head, as key has none, got shape {value.shape}")
         wide_key, wide_value = self._served(query, "key", key), self._served(query, "value", value)
         try:
             batch = np.broadcast_shapes(query.shape[:-2], wide_key.shape[:-2])
@@ -166,6 +168,8 @@ class ScaledDotProductAttention:
 
         def backward(dy: Array) -> Gradients:
             dquery, dkey, dvalue, dscores = attend_backward(_check.cotangent(name, dy, y.shape))
+            if 0 in y.shape[:-1]:  # what is not there has no gradient, whatever is infinite
+                dquery, dkey, dvalue, dscores = map(np.zeros_like, (dquery, dkey, dvalue, dscores))
             grads = {"query": dquery, "key": _gathered(dkey, key.shape), "value": _gathered(dvalue, value.shape)}
             if attn_mask is not None and np.asarray(attn_mask).dtype != np.bool_:
                 grads["attn_mask"] = unbroadcast(dscores, np.shape(attn_mask))

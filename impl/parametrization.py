@@ -51,16 +51,18 @@ class WeightNorm:
             return np.asarray(a.sum(axis=axes, keepdims=axes is not None))
 
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            norm = np.sqrt(total(weight_v * weight_v))
+            wide = weight_v.astype(np.promote_types(weight_v.dtype, np.float64))  # squares that float32 does not hold
+            norm = np.sqrt(total(wide * wide)).astype(weight_v.dtype)
             _check.shape(name, "weight_g", weight_g, norm.shape)
-            scale = weight_g / norm
-            y = np.asarray(weight_v * scale)
+            unit = weight_v / norm
+            y = np.asarray(unit * weight_g)
 
         def backward(dy: Array) -> Gradients:
             dy = _check.cotangent(name, dy, y.shape)
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                along = total(dy * weight_v) / norm
-                dv = dy * scale - weight_v * (scale * (along / norm))
+                along = np.asarray(np.where(norm == 0, np.nan, total(dy * unit)))
+                scale = weight_g / norm
+                dv = dy * scale - unit * (scale * along)
             return {"weight_g": along, "weight_v": np.asarray(dv)}
 
         return y, backward

@@ -107,10 +107,12 @@ class Reference:
     def alternatives(self) -> Iterator[Answer]:
         """What torch answers in float64, and where rounding errors disturb it; first the tries of the budget.
 
-        Where infinities meet, operations that are taken apart may answer otherwise: there are tries of both kinds.
+        Where infinities meet, operations that are taken apart may answer otherwise: there are tries of both kinds. And
+        a large disturbance may push to one side what rounding leaves at zero or on either.
         """
         yield self.truth
         yield from self._moved
+        yield from self._rounded_otherwise
         yield from self._tries(range(TRIES, 4 * TRIES))
         yield from self._tries(range(4 * TRIES, 7 * TRIES), whole=True)
 

@@ -12,15 +12,19 @@ from .common import CHANCES, PLACES
 
 
 def attention(query, key, value, *mask, **options):  # type: ignore[no-untyped-def]
-    """torch's own, but for a sum over nothing, which there has query's batch axes alone and takes over its NaN.
+    """torch's own, but for a sum over nothing, which there has query's batch axes alone and takes over its NaN, and for
+    values without a head of keys, which end the process.
 
     See docs/discrepancies.md.
     """
+    grouped = options.get("enable_gqa")
+    if grouped and min(key.dim(), value.dim()) > 2 and not key.shape[-3] and value.shape[-3]:
+        raise ValueError("values for no head of keys")
     function = torch.nn.functional.scaled_dot_product_attention
     y = function(query, key, value, *mask, **options)
-    if not (query.shape[-2] and key.shape[-2]):
-        heads = -3 if options.get("enable_gqa") else -2
-        batch = torch.broadcast_shapes(*(t.shape[:heads] for t in (query, key, value)))  # type: ignore[no-untyped-call]
+    heads = -3 if grouped else -2
+    batch = torch.broadcast_shapes(*(t.shape[:heads] for t in (query, key, value)))  # type: ignore[no-untyped-call]
+    if 0 in (*batch, *query.shape[heads:-1], key.shape[-2]):
         nothing = query[..., :0].sum() + key[..., :0].sum() + value[..., :0].sum()
         return nothing.expand(*batch, *query.shape[heads:-1], value.shape[-1]).clone()
     if not value.shape[-1]:
