@@ -9,8 +9,8 @@ roundoff. The budget of an element is the sum of
 - the reference's own error at T, max|torch_T - t| over the array, but at most six times its root mean square; for
   float64 it is estimated from float32, and from what comes out where operations of torch that compute several things
   at once are taken apart (batch normalisation adds thousands of numbers one by one, in float32 with more digits) and
-  sums are added one by one; for an answer that is outside of all this, the same in float32 at four points nearby, for
-  whole numbers are lucky: float32 holds their squares;
+  sums are added one by one; for an answer that is outside of all this, at least the error in float32 at four points
+  nearby, for whole numbers are lucky: float32 holds their squares;
 - how far t jumps, by more than ALLOWED times the rest, when every intermediate result that is not exact is off by its
   last digit: where a difference should be zero and is one rounding, that decides on which side of a kink the reference
   is, and another program may be on the other;
@@ -68,7 +68,7 @@ class Expected:
     def budget(self) -> Array:
         """The whole budget, element by element; infinite where torch in T has no finite answer but float64 has."""
         *_, smooth = self.budgets()
-        smooth = smooth + self.nearby()
+        smooth = np.maximum(smooth, self.nearby())
         jump = self.jump()
         whole = smooth + np.where(jump > ALLOWED * smooth, jump, 0.0)  # below it is the movement once more
         finite = np.isfinite(whole) & np.isfinite(self.value)
@@ -165,7 +165,9 @@ class Reference:
         return error * unit_roundoff(self._dtype) / unit_roundoff(np.dtype(np.float32))
 
     def _nearby(self, pick: Callable[[Answer], Array]) -> float:
-        """The largest of torch's errors at points nearby."""
+        """The largest of torch's errors at points nearby; in another dtype than float64 nothing has to be estimated."""
+        if self._dtype != np.float64:
+            return 0.0
         return max(self._scaled(pick, *answers) for answers in self._single_nearby)
 
     def _expected(self, place: int | str, pick: Callable[[Answer], Array]) -> Expected:

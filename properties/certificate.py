@@ -24,8 +24,9 @@ from .styles.functions import Closure
 # 1e-6 in the wrong place, is an error of about that size; rounding has nine more digits to go wrong in.
 SIGHT = 1e-6
 
-# The cases kept for each gradient and dtype: a few, for one may be ill-conditioned; each costs the whole budget.
-KEPT = 4
+# The cases measured for each gradient and dtype: a few, for one may be ill-conditioned; each costs the whole budget.
+# And those kept, of which more are measured, one by one, where the first have not seen SIGHT.
+MEASURED, KEPT = 4, 16
 
 # The errors that are tried, as powers of two: below 2⁻⁵³ everything is rounding, and an error of 1 is as large as the
 # array itself.
@@ -92,10 +93,7 @@ class Selection:
 
     def measure(self, judge: Judge) -> tuple[Certificate, ...]:
         """A certificate for each gradient and dtype that was asked for."""
-        found = [
-            Certificate(name, dtype, _smallest([p for place in kept if (p := _probe(judge, name, *place))]), len(kept))
-            for (name, dtype), kept in self._kept.items()
-        ]
+        found = [_certificate(judge, name, dtype, kept) for (name, dtype), kept in self._kept.items()]
         order = list(dict.fromkeys(c.name for c in found))
         return tuple(sorted(found, key=lambda c: (order.index(c.name), c.dtype != "float64")))
 
@@ -105,21 +103,33 @@ def _fits(gradient: Array) -> bool:
     return bool(np.isfinite(gradient).all() and gradient.any())
 
 
-def _smallest(probes: Sequence[Callable[[float], bool]]) -> float:
-    """The smallest power of two that a probe catches, by bisection; half of it was tried and not caught."""
-    best = COARSEST + 1
-    for caught in probes:
-        # A judge that objects to the unchanged answer catches nothing: the layer's answer depends on chance.
-        if caught(0.0) or not caught(2.0 ** (best - 1)):
-            continue
-        below, best = FINEST - 1, best - 1
-        while best - below > 1:
-            middle = (below + best) // 2
-            if caught(2.0**middle):
-                best = middle
-            else:
-                below = middle
-    return 2.0**best if best <= COARSEST else math.inf
+def _certificate(judge: Judge, name: str, dtype: str, kept: Sequence[tuple[Bench, Case]]) -> Certificate:
+    """Measured on a few cases, and on more until one sees enough."""
+    smallest, cases = math.inf, 0
+    for bench, case in kept:
+        if cases >= MEASURED and smallest <= sight(dtype):
+            break
+        cases += 1
+        probe = _probe(judge, name, bench, case)
+        if probe is not None:
+            smallest = _smaller(probe, smallest)
+    return Certificate(name, dtype, smallest, cases)
+
+
+def _smaller(caught: Callable[[float], bool], known: float) -> float:
+    """The smallest power of two that a probe catches, by bisection, where it is below the one that is known."""
+    best = COARSEST + 1 if known == math.inf else int(math.log2(known))
+    # A judge that objects to the unchanged answer catches nothing: the layer's answer depends on chance.
+    if caught(0.0) or not caught(2.0 ** (best - 1)):
+        return known
+    below, best = FINEST - 1, best - 1
+    while best - below > 1:
+        middle = (below + best) // 2
+        if caught(2.0**middle):
+            best = middle
+        else:
+            below = middle
+    return 2.0**best
 
 
 class _Probe:

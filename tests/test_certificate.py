@@ -55,18 +55,20 @@ def test_a_run_on_a_smooth_layer_sees_nearly_the_last_digits(name, tmp_path):
 
 def test_the_certified_error_is_caught_and_half_of_it_is_not(tmp_path, monkeypatch):
     probes = {}
-    smallest = certificate._smallest
+    probe = certificate._probe
 
-    def remembering(found):
-        probes[id(found)] = found, smallest(found)
-        return probes[id(found)][1]
+    def remembering(judge, name, bench, case):
+        probes.setdefault((name, case.dtype.name), []).append(found := probe(judge, name, bench, case))
+        return found
 
-    monkeypatch.setattr(certificate, "_smallest", remembering)
+    monkeypatch.setattr(certificate, "_probe", remembering)
     law = gradients(impl.Linear, "Linear", tmp_path)
     assert len(probes) == len(law.certificates) == 6
-    for found, error in probes.values():
-        assert any(caught(error) for caught in found)
-        assert not any(caught(error / 2) for caught in found)
+    for c in law.certificates:
+        found = probes[c.name, c.dtype]
+        assert len(found) == c.cases
+        assert any(caught(c.smallest) for caught in found)
+        assert not any(caught(c.smallest / 2) for caught in found)
 
 
 def test_an_error_of_the_certified_size_in_the_layer_itself_breaks_the_law(tmp_path):
@@ -172,10 +174,26 @@ def test_a_judge_with_infinite_budgets_is_blind(tmp_path, monkeypatch):
     assert {c.smallest for c in law.certificates} == {math.inf}
 
 
-def test_a_judge_that_objects_to_the_right_answer_certifies_nothing():
-    assert certificate._smallest([lambda error: True]) == math.inf
-    assert certificate._smallest([lambda error: error >= 2.0**-30, lambda error: error >= 2.0**-40]) == 2.0**-40
-    assert certificate._smallest([]) == math.inf
+def sees(monkeypatch, *smallest):
+    """The certificate of cases whose probes catch these errors and larger ones; None is a judge that always objects."""
+    probes = iter([(lambda error, least=least: least is None or error >= least) for least in smallest])
+    monkeypatch.setattr(certificate, "_probe", lambda *_: next(probes))
+    return certificate._certificate(None, "x", "float64", [(None, None)] * len(smallest))
+
+
+def test_a_judge_that_objects_to_the_right_answer_certifies_nothing(monkeypatch):
+    assert sees(monkeypatch, None).smallest == math.inf
+    assert sees(monkeypatch, 2.0**-30, 2.0**-40, None).smallest == 2.0**-40
+    assert sees(monkeypatch).smallest == math.inf
+
+
+def test_more_cases_are_measured_until_one_sees_enough(monkeypatch):
+    found = sees(monkeypatch, *[2.0**-10] * 6, 2.0**-30, 2.0**-40)
+    assert (found.smallest, found.cases) == (2.0**-30, 7)
+    found = sees(monkeypatch, *[2.0**-30] * 3, 2.0**-31, 2.0**-40)
+    assert (found.smallest, found.cases) == (2.0**-31, 4)
+    found = sees(monkeypatch, *[2.0**-10] * 8)
+    assert (found.smallest, found.cases) == (2.0**-10, 8)
 
 
 def test_a_layer_without_float64_is_asked_for_the_same_share_of_its_digits():
