@@ -1,0 +1,69 @@
+"""Points that finite differences cannot judge; faults at them, and all around them, are still found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import gradjury
+from gradjury import impl
+from gradjury.oracle.vjp import Case
+from gradjury.properties.adapt import Layer
+from gradjury.properties.laws.calculus import judge_finite_differences
+from gradjury.properties.laws.law import Bench, Broken
+
+
+def above(x):
+    """x - 2·max(x, 0) is -|x|, of which nothing is above 0; but at 0 torch's chain of conventions gives a slope."""
+    return torch.clamp(x - 2 * torch.relu(x), min=0)
+
+
+NOTHING = gradjury.contract("Nothing", above, {"x": "N"})
+SQUARE = gradjury.contract("Square", torch.square, {"x": "N"})
+
+
+def judged(layer, contract, config=None, **inputs):
+    """What the law counted of one case."""
+    inputs = {name: np.asarray(value, np.float64) for name, value in inputs.items()}
+    made = Layer(layer, contract).build(config or {})
+    y, _ = made(**inputs)
+    case = Case(config or {}, inputs, (np.full(np.shape(y), -2.0),), tuple(inputs))
+    bench = Bench(contract, made, config or {}, Layer(layer, contract).build)
+    judge_finite_differences(bench, case)
+    return bench.tally
+
+
+def nothing(slope):
+    return lambda: lambda x: (np.zeros_like(x), lambda dy: dy * slope(x))
+
+
+def test_a_convention_at_an_isolated_point_is_no_fault():
+    counted = judged(nothing(lambda x: x == 0), NOTHING, x=[1.0, 0.0, -2.0])
+    assert counted.kinds["kink"] > 0
+    assert counted.excluded == 0
+
+
+@pytest.mark.parametrize("slope", [lambda x: 0.5 * (x == 0), lambda x: x >= 0, lambda x: np.full(x.shape, 1e-6)])
+def test_another_convention_there_is_one_and_so_is_a_slope_beside_it(slope):
+    with pytest.raises(Broken):
+        judged(nothing(slope), NOTHING, x=[1.0, 0.0, -2.0])
+
+
+def square(factor):
+    return lambda: lambda x: (x * x, lambda dy: 2 * factor * x * dy)
+
+
+@pytest.mark.parametrize("off", [1e-3, 1e-6, 1e-9])
+def test_a_wrong_factor_is_not_taken_for_an_isolated_point(off):
+    assert judged(square(1.0), SQUARE, x=[1.5, -0.3]).excluded == 0
+    with pytest.raises(Broken):
+        judged(square(1 + off), SQUARE, x=[1.5, -0.3])
+
+
+def test_rounding_of_terms_that_cancel_is_no_fault():
+    # The loss is exactly 0 all around; its gradient is the difference of two slopes, each of them rounded.
+    config = {"p": 0.5, "eps": 0.0}
+    contract = gradjury.contracts.get("TripletMarginLoss")
+    counted = judged(impl.TripletMarginLoss, contract, config, anchor=2.0, positive=1.0, negative=0.0)
+    assert counted.excluded == 0
