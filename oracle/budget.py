@@ -10,7 +10,7 @@ roundoff. The budget of an element is the sum of
   float64 it is estimated from float32, and from what comes out where operations of torch that compute several things
   at once are taken apart (batch normalisation adds thousands of numbers one by one, in float32 with more digits) and
   sums are added one by one; for an answer that is outside of all this, at least the error in float32 at four points
-  nearby, for whole numbers are lucky: float32 holds their squares;
+  nearby, for whole numbers are lucky: float32 holds their squares, and their sums cancel without a trace;
 - how far t jumps, by more than ALLOWED times the rest, when every intermediate result that is not exact is off by its
   last digit: where a difference should be zero and is one rounding, that decides on which side of a kink the reference
   is, and another program may be on the other;
@@ -165,9 +165,7 @@ class Reference:
         return error * unit_roundoff(self._dtype) / unit_roundoff(np.dtype(np.float32))
 
     def _nearby(self, pick: Callable[[Answer], Array]) -> float:
-        """The largest of torch's errors at points nearby; in another dtype than float64 nothing has to be estimated."""
-        if self._dtype != np.float64:
-            return 0.0
+        """The largest of torch's errors at points nearby."""
         return max(self._scaled(pick, *answers) for answers in self._single_nearby)
 
     def _expected(self, place: int | str, pick: Callable[[Answer], Array]) -> Expected:
