@@ -145,6 +145,15 @@ class Real:
 
 
 @dataclass(frozen=True)
+class Tailed(Real):
+    """Any real numbers, three times as far out in half of the arrays: the tails of a bell, which ends near 8."""
+
+    def make(self, brush: Brush) -> Array:
+        """Numbers with the drawn edits, and further out by chance."""
+        return super().make(brush) * brush.rng.choice((1, 3))
+
+
+@dataclass(frozen=True)
 class Positive:
     """Numbers above zero, such as class weights."""
 
