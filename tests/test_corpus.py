@@ -252,6 +252,31 @@ def test_what_a_killed_run_has_written_is_whole(tmp_path):
     assert len(seen) > 10
 
 
+def test_killed_trials_leave_whole_files_and_lose_none(tmp_path):
+    """Whole trials, one after the other and each with a fault of another layer, killed at any moment."""
+    gradients_of(Kinked, "ReLU", tmp_path / "before")  # what a trial imports, the children then have
+    rng = random.Random(1)
+    seen: set[str] = set()
+    for attempt in range(20):
+        child = os.fork()
+        if child == 0:
+            try:
+                for number in range(1000):
+                    layer = type(f"Kinked{attempt}{number}", (Kinked,), {})
+                    gradients_of(layer, "ReLU", tmp_path, examples=5)
+            finally:
+                os._exit(1)
+        time.sleep(rng.uniform(0.1, 1.0))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        found = dict(load(tmp_path / "corpus"))
+        assert not [kept for kept in found.values() if isinstance(kept, CorpusError)]
+        names = {file.name for file in found}
+        assert seen <= names
+        seen = names
+    assert len(seen) > 5
+
+
 class TestReplayCommand:
     LAYERS = (
         "import numpy as np\n"
