@@ -150,7 +150,7 @@ class Tailed(Real):
 
     def make(self, brush: Brush) -> Array:
         """Numbers with the drawn edits, and further out by chance."""
-        return super().make(brush) * brush.rng.choice((1, 3))
+        return np.asarray(super().make(brush) * brush.rng.choice((1, 3)))
 
 
 @dataclass(frozen=True)
