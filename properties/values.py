@@ -149,8 +149,8 @@ class Tailed(Real):
     """Any real numbers, three times as far out in half of the arrays: the tails of a bell, which ends near 8."""
 
     def make(self, brush: Brush) -> Array:
-        """Numbers with the drawn edits, and further out by chance."""
-        return np.asarray(super().make(brush) * brush.rng.choice((1, 3)))
+        """Numbers with the drawn edits, and further out by chance; plain ones stay plain."""
+        return np.asarray(super().make(brush) * (brush.rng.choice((1, 3)) if brush.edits else 1))
 
 
 @dataclass(frozen=True)
