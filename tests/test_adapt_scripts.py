@@ -159,19 +159,15 @@ BUGS = {"modified argument in columns": ("", "* 1")}
 
 
 @pytest.fixture
-def load(tmp_path, monkeypatch):
+def load(write, monkeypatch):
     """Writes a module, and imports it."""
-    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
-    def write(source):
-        (tmp_path / "strange_layer.py").write_text(source, encoding="utf-8")
-        importlib.invalidate_caches()
-        sys.modules.pop("strange_layer", None)
+    def loaded(source):
+        write("strange_layer", source)
         return importlib.import_module("strange_layer")
 
-    yield write
-    sys.modules.pop("strange_layer", None)
+    return loaded
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pickle
@@ -224,23 +225,21 @@ def test_a_case_outside_what_the_layer_claims_now_is_skipped(tmp_path):
     assert "where" in result.skipped[0]
 
 
-def test_what_a_killed_run_has_written_is_whole(tmp_path):
-    """Killed 50 times at any moment: each file that is there is whole, and nothing that was there is lost."""
-    corpus = tmp_path / "corpus"
-    rng = random.Random(0)
+def killed_again_and_again(corpus, work, attempts, rng, shortest, longest):
+    """The files left by processes that do work(attempt, number) for number = 1, 2, …, each killed at any moment.
+
+    Each file that is there is whole, and nothing that was there is lost.
+    """
     seen: set[str] = set()
-    for attempt in range(50):
+    for attempt in range(attempts):
         child = os.fork()
         if child == 0:
             try:
-                number = 0
-                while True:
-                    number += 1
-                    size = attempt * 50 + 1
-                    save(corpus, entry(np.full(size, float(number)), law=f"law{number % 7}", layer=f"L{attempt % 5}"))
+                for number in itertools.count(1):
+                    work(attempt, number)
             finally:
                 os._exit(1)
-        time.sleep(rng.uniform(0.005, 0.05))
+        time.sleep(rng.uniform(shortest, longest))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         found = dict(load(corpus))
@@ -249,32 +248,28 @@ def test_what_a_killed_run_has_written_is_whole(tmp_path):
         names = {file.name for file in found}
         assert seen <= names
         seen = names
-    assert len(seen) > 10
+    return seen
+
+
+def test_what_a_killed_run_has_written_is_whole(tmp_path):
+    corpus = tmp_path / "corpus"
+
+    def work(attempt, number):
+        size = attempt * 50 + 1
+        save(corpus, entry(np.full(size, float(number)), law=f"law{number % 7}", layer=f"L{attempt % 5}"))
+
+    assert len(killed_again_and_again(corpus, work, 50, random.Random(0), 0.005, 0.05)) > 10
 
 
 def test_killed_trials_leave_whole_files_and_lose_none(tmp_path):
-    """Whole trials, one after the other and each with a fault of another layer, killed at any moment."""
+    """Whole trials, one after the other and each with a fault of another layer."""
     gradients_of(Kinked, "ReLU", tmp_path / "before")  # what a trial imports, the children then have
-    rng = random.Random(1)
-    seen: set[str] = set()
-    for attempt in range(20):
-        child = os.fork()
-        if child == 0:
-            try:
-                for number in range(1000):
-                    layer = type(f"Kinked{attempt}{number}", (Kinked,), {})
-                    gradients_of(layer, "ReLU", tmp_path, examples=5)
-            finally:
-                os._exit(1)
-        time.sleep(rng.uniform(0.1, 1.0))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        found = dict(load(tmp_path / "corpus"))
-        assert not [kept for kept in found.values() if isinstance(kept, CorpusError)]
-        names = {file.name for file in found}
-        assert seen <= names
-        seen = names
-    assert len(seen) > 5
+
+    def work(attempt, number):
+        layer = type(f"Kinked{attempt}{number}", (Kinked,), {})
+        gradients_of(layer, "ReLU", tmp_path, examples=5)
+
+    assert len(killed_again_and_again(tmp_path / "corpus", work, 20, random.Random(1), 0.1, 1.0)) > 5
 
 
 class TestReplayCommand:

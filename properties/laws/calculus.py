@@ -76,7 +76,7 @@ def judge_finite_differences(bench: Bench, case: Case) -> None:
             continue
         witness = along(bench.layer, visible, direction, gradients)
         if not witness.agrees:
-            witness = replace(witness, error=witness.error + _rounding(bench, visible, direction))
+            witness = _with_rounding(bench, visible, direction, witness)
         if witness.agrees:
             continue
         if not _isolated(bench, visible, direction, witness):
@@ -85,10 +85,11 @@ def judge_finite_differences(bench: Bench, case: Case) -> None:
         bench.tally.count(0, _judge_unseen(bench, visible, seen, backward))
 
 
-def _rounding(bench: Bench, case: Case, direction: Mapping[str, Array]) -> float:
-    """What rounding may do to <dx, v>: where large terms cancel, no difference of the forward shows it."""
+def _with_rounding(bench: Bench, case: Case, direction: Mapping[str, Array], witness: Witness) -> Witness:
+    """Granted what rounding may do to <dx, v>: where large terms cancel, no difference of the forward shows it."""
     reference = bench.reference(case)
-    return float(sum((np.abs(v) * reference.gradient(name).budget).sum() for name, v in direction.items()))
+    rounding = float(sum((np.abs(v) * reference.gradient(name).budget).sum() for name, v in direction.items()))
+    return replace(witness, error=witness.error + rounding)
 
 
 def _isolated(bench: Bench, case: Case, direction: Mapping[str, Array], witness: Witness) -> bool:
@@ -133,8 +134,8 @@ def _not_derivative(
     bench: Bench, case: Case, direction: Mapping[str, Array], gradients: Mapping[str, Array], witness: Witness
 ) -> Broken:
     """The finding, with the input to blame: the one whose own part of the direction disagrees most."""
-    parts = {n: along(bench.layer, case, {n: v}, gradients) for n, v in direction.items()}
-    parts = {n: replace(one, error=one.error + _rounding(bench, case, {n: direction[n]})) for n, one in parts.items()}
+    alone = {n: {n: v} for n, v in direction.items()}
+    parts = {n: _with_rounding(bench, case, v, along(bench.layer, case, v, gradients)) for n, v in alone.items()}
     name = max(parts, key=lambda n: _excess(parts[n]))
     if not parts[name].agrees:
         witness, direction = parts[name], {name: direction[name]}

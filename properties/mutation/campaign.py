@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from .mutants import Mutant, mutants_in, mutants_of
 from .planting import planted
 from .rehearsal import Break, Rehearsal
 from .routines import Routines
+from .running import tracing
 
 State = Literal["killed", "survived", "equivalent", "timed out"]
 # A mutant may take this many times as long as the layer without a fault, and this many seconds on top, before it counts
@@ -226,9 +226,5 @@ def _watched(lines: dict[str, set[int]]) -> Iterator[None]:
         seen.add(frame.f_lineno)
         return stepped
 
-    before = sys.gettrace()
-    sys.settrace(called)
-    try:
+    with tracing(called):
         yield
-    finally:
-        sys.settrace(before)

@@ -6,7 +6,8 @@ import functools
 import inspect
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 # Code of these, and of the standard library, is nobody's layer.
@@ -45,13 +46,20 @@ def _codes_run(run: Callable[[], object]) -> list[tuple[types.CodeType, type | N
             is_method = code.co_argcount > 0 and code.co_varnames[0] == "self"
             codes[id(code)] = (code, type(frame.f_locals["self"]) if is_method else None)
 
+    with tracing(called):
+        run()
+    return list(codes.values())
+
+
+@contextmanager
+def tracing(called: Callable[[types.FrameType, str, Any], Any]) -> Iterator[None]:
+    """Have a function called with each frame that begins; see sys.settrace."""
     before = sys.gettrace()
     sys.settrace(called)
     try:
-        run()
+        yield
     finally:
         sys.settrace(before)
-    return list(codes.values())
 
 
 def _is_layer(frame: types.FrameType | None) -> bool:

@@ -121,14 +121,14 @@ class Derivative(Adapted):
 
         def backward(dy: Array) -> Mapping[str, Any]:
             slopes = self._derivative(*(inputs[n] for n in in_order(self._derivative, names)), **self._same)
-            return {n: None if d is None else dy * d for n, d in self._named(slopes, names, names).items()}
+            return _times(dy, self._named(slopes, names, names))
 
         return y, backward
 
     def spell(self, names: Sequence[str], cotangents: Sequence[str]) -> tuple[list[str], str, dict[str, str]]:
         """y = f(...); derivative(...), each part times dy."""
         function, derivative = self._spelled
-        places = {n: f"{cotangents[0]} * {place}" for n, place in self._places(names, names).items()}
+        places = _spelled_times(cotangents, self._places(names, names))
         line = f"y = np.asarray({function}({_arguments(in_order(self._function, names), self._options)}))"
         return [line], f"{derivative}({_arguments(in_order(self._derivative, names), self._same)})", places
 
@@ -150,18 +150,24 @@ class ValueAndGrad(Adapted):
         y, slopes = two(answer, self.layer.name, "y, gradient")
         if callable(slopes):
             raise StyleError(f'{self.layer.name} answers a function beside y: that is style="closure"')
-        given = self._named(slopes, names, names)
-
-        def backward(dy: Array) -> Mapping[str, Any]:
-            return {n: None if s is None else dy * s for n, s in given.items()}
-
-        return np.asarray(y), backward
+        named = self._named(slopes, names, names)
+        return np.asarray(y), lambda dy: _times(dy, named)
 
     def spell(self, names: Sequence[str], cotangents: Sequence[str]) -> tuple[list[str], str, dict[str, str]]:
         """y, slope = layer(...), each part times dy."""
-        places = {n: f"{cotangents[0]} * {place}" for n, place in self._places(names, names).items()}
+        places = _spelled_times(cotangents, self._places(names, names))
         given = ", ".join(map(script_name, in_order(self._made, names)))
         return [f"y, slope = layer({given})", "y = np.asarray(y)"], "slope", places
+
+
+def _times(dy: Array, slopes: Mapping[str, Any]) -> dict[str, Any]:
+    """The gradients that slopes make of a cotangent; None stays what has none."""
+    return {n: None if slope is None else dy * slope for n, slope in slopes.items()}
+
+
+def _spelled_times(cotangents: Sequence[str], places: Mapping[str, str]) -> dict[str, str]:
+    """The same in the words of a script."""
+    return {n: f"{cotangents[0]} * {place}" for n, place in places.items()}
 
 
 def _arguments(names: Sequence[str], options: Mapping[str, Any]) -> str:
