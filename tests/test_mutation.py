@@ -248,6 +248,56 @@ def test_the_command_lists_survivors_equivalents_and_stale_declarations(write, t
     assert layer["stale"] == [killed["id"], "nobody:f [sign] a -> b #1"]
 
 
+RAMPS = """
+    import numpy as np
+
+    def ramp(x, high):
+        y = np.maximum(x, 0)
+        if high < np.inf:
+            y = np.minimum(y, high)
+        return y, lambda dy: np.where((x > 0) & (x < high), dy + 0, 0)
+
+    class One:
+        def __call__(self, x):
+            return ramp(x, np.inf)
+
+    class Six:
+        def __call__(self, x):
+            return ramp(x, 6)
+"""
+
+
+def test_layers_together_kill_the_faults_in_code_that_they_share(write):
+    write("ramps", RAMPS)
+    layers = [Target("ramps", "One", "ReLU", False, 30, 0, ""), Target("ramps", "Six", "ReLU6", False, 30, 0, "")]
+    unseen = "ramps:ramp [dropped statement] y = np.minimum(y, high) -> pass #1"
+    nothing = "ramps:ramp [dropped term] dy + 0 -> dy #1"
+    wrong = "ramps:ramp [constant] 0 -> 1 #1"
+    gone = "ramps:ramp [sign] a -> b #1"
+    other = "ramps:other [sign] a -> b #1"  # a function that neither layer runs: no business of theirs
+    told = {"ramps": {name: "a reason" for name in (nothing, wrong, gone, other)}}
+
+    apart = campaign(layers, declared=told)
+    by_one, by_six = ({fate.mutant.id: fate.state for fate in findings.fates} for findings in apart)
+    assert (by_one[unseen], by_six[unseen]) == ("survived", "killed")
+    assert [findings.elsewhere for findings in apart] == [0, 0]
+    assert [findings.stale for findings in apart] == [(wrong, gone), (wrong, gone)]
+
+    together = campaign(layers, declared=told, together=True)
+    one, six = ({fate.mutant.id: fate for fate in findings.fates} for findings in together)
+    for name in set(one) | set(six):
+        first, second = by_one.get(name, "survived"), by_six.get(name, "survived")
+        last = "killed" if "killed" in (first, second) else first if name in by_one else second
+        if name in one:
+            assert (one[name].state, one[name].elsewhere) == (last, "Six" if last == "killed" != first else "")
+        if name in six:
+            assert (six[name].state, six[name].elsewhere) == (last, "One" if first == "killed" else "")
+    assert one[nothing].state == six[nothing].state == "equivalent"
+    assert [findings.elsewhere for findings in together] == [6, 14]
+    # What One has killed was not tried with Six, which cannot say that the declaration is wrong.
+    assert [findings.stale for findings in together] == [(wrong, gone), (gone,)]
+
+
 def test_all_faults_in_our_tanh_are_killed():
     (findings,) = campaign([Target("gradjury.impl", "Tanh", "Tanh", True, 20, 0, "")])
     assert {fate.state for fate in findings.fates} == {"killed"}
@@ -264,7 +314,7 @@ def test_all_faults_in_our_tanh_are_killed():
         (("gradjury.impl:Tanh", "--equivalent", "no.toml"), "does not exist"),
         (("gradjury.impl:Tanh", "--equivalent", "bad.toml"), "each with its reason"),
         (("gradjury.impl:Tanh", "--equivalent", "broken.toml"), "is not TOML"),
-        (("--equivalent", "other.toml"), "Nobody, which is no layer of our own"),
+        (("--equivalent", "other.toml"), "Nobody, which is no layer or module of our own"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

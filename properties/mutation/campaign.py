@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import groupby
 from types import FrameType
 from typing import Any, Literal
 
@@ -31,13 +32,17 @@ ENOUGH = 99.0
 
 @dataclass(frozen=True)
 class Fate:
-    """What became of a mutant: the law that killed it, how and after how many draws; or why it is still there."""
+    """What became of a mutant: the law that killed it, how and after how many draws; or why it is still there.
+
+    `elsewhere` names the layer whose trial killed it, where that is not the one it is listed with.
+    """
 
     mutant: Mutant
     state: State
     law: str = ""
     examples: int = 0
     reason: str = ""
+    elsewhere: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,13 +70,19 @@ class Findings:
 
     @property
     def median(self) -> float:
-        """How many draws it took to kill half of the killed."""
-        return statistics.median([fate.examples for fate in self.fates if fate.state == "killed"] or [0])
+        """How many draws it took to kill half of those that the layer's own trial killed."""
+        own = [fate.examples for fate in self.fates if fate.state == "killed" and not fate.elsewhere]
+        return statistics.median(own or [0])
 
     @property
     def raised(self) -> int:
         """How many of the killed only raised: the faults that anyone would have noticed."""
         return sum(fate.state == "killed" and "raised" in fate.reason for fate in self.fates)
+
+    @property
+    def elsewhere(self) -> int:
+        """How many of the killed are of code that other layers run too, one of whose trials killed them."""
+        return sum(bool(fate.elsewhere) for fate in self.fates)
 
     @property
     def passed(self) -> bool:
@@ -104,11 +115,15 @@ def campaign(
     declared: Mapping[str, Mapping[str, str]] | None = None,
     emit: Callable[[Progress], None] = lambda progress: None,  # noqa: ARG005
     limit: float | None = None,
+    together: bool = False,
 ) -> list[Findings]:
     """Try every mutant of every target, `jobs` at a time.
 
-    `declared`: for each layer's name, reasons by the ids of mutants that no trial can tell from the original.
+    `declared`: for the names of layers and of modules, reasons by the ids of mutants that no trial can tell from the
+    original: no trial of that layer, or of any layer that runs that module.
     `limit`: how many seconds a mutant is given; by default PATIENCE times the trial of the original, and GRACE.
+    `together`: judge the layers' trials as one suite: a mutant of code that several of them run is tried with one after
+    the other until it is killed, and is then killed for all of them.
 
     Raises TargetError where a layer cannot be loaded, has no source, or breaks a law without any fault.
     """
@@ -117,31 +132,70 @@ def campaign(
         counts = [sum(not mutant.same for mutant in baseline.mutants) for baseline in baselines]
         for number in range(len(baselines)):
             emit(Progress(number, counts[number]))
-        tried = [(n, mutant) for n, baseline in enumerate(baselines) for mutant in baseline.mutants if not mutant.same]
-        limits = [PATIENCE * baseline.seconds + GRACE if limit is None else limit for baseline in baselines]
-        work = [Job(try_mutant, (targets[n], mutant), limits[n]) for n, mutant in tried]
-        results: dict[tuple[int, str], Fate] = {}
-        for done, result in crew.run(work):
-            n, mutant = tried[done]
-            reasons = (declared or {}).get(targets[n].attribute, {})
-            fate = _fate(mutant, result, baselines[n].lines, reasons.get(mutant.id))
-            results[n, mutant.id] = fate
-            emit(Progress(n, counts[n], fate))
+        fates: dict[tuple[int, str], Fate] = {}
+        killed: dict[str, Fate] = {}
+        pairs = [(n, mutant) for n, baseline in enumerate(baselines) for mutant in baseline.mutants]
+        for _, some in groupby(pairs, lambda pair: together and pair[0]):
+            tried = []
+            for n, mutant in some:
+                fate = killed.get(mutant.id) or _without_trial(mutant, baselines[n].lines)
+                if fate is None:
+                    tried.append((n, mutant))
+                    continue
+                fates[n, mutant.id] = fate
+                if not mutant.same:
+                    emit(Progress(n, counts[n], fate))
+            limits = [PATIENCE * baselines[n].seconds + GRACE if limit is None else limit for n, _ in tried]
+            work = [Job(try_mutant, (targets[n], m), most) for (n, m), most in zip(tried, limits, strict=True)]
+            for done, result in crew.run(work):
+                n, mutant = tried[done]
+                fate = fates[n, mutant.id] = _fate(mutant, result, _reasons(targets[n], mutant, declared or {}))
+                if together and fate.state in ("killed", "timed out"):
+                    killed[mutant.id] = replace(fate, elsewhere=targets[n].attribute)
+                emit(Progress(n, counts[n], fate))
     found = []
     for n, (target, baseline) in enumerate(zip(targets, baselines, strict=True)):
-        reasons = (declared or {}).get(target.attribute, {})
-        fates = [
-            Fate(mutant, "equivalent", reason="it compiles to the same code") if mutant.same else results[n, mutant.id]
-            for mutant in baseline.mutants
-        ]
-        alive = {fate.mutant.id for fate in fates if fate.state == "equivalent"}
-        stale = tuple(name for name in reasons if name not in alive)
-        found.append(Findings(target.attribute, tuple(fates), stale))
+        own = {mutant.id: fates[n, mutant.id] for mutant in baseline.mutants}
+        last = tuple(killed.get(name, fate) if fate.state == "survived" else fate for name, fate in own.items())
+        found.append(Findings(target.attribute, last, _stale(target, own, declared or {})))
     return found
+
+
+def _without_trial(mutant: Mutant, lines: Mapping[str, set[int]]) -> Fate | None:
+    """The fate of a mutant that need not be tried."""
+    if mutant.same:
+        return Fate(mutant, "equivalent", reason="it compiles to the same code")
+    first, last = mutant.lines
+    if not mutant.at_import and not lines[mutant.file] & set(range(first, last + 1)):
+        return Fate(mutant, "survived", reason="never executed: no drawn case comes here")
+    return None
+
+
+def _reasons(target: Target, mutant: Mutant, declared: Mapping[str, Mapping[str, str]]) -> str | None:
+    """Why a mutant that survives a layer's trial is equivalent; None where nobody has said."""
+    return declared.get(target.attribute, {}).get(mutant.id) or declared.get(mutant.module, {}).get(mutant.id)
+
+
+def _stale(target: Target, fates: Mapping[str, Fate], declared: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    """Declarations that the layer's own trial refutes, and those of mutants that do not exist.
+
+    A module's table is about all layers: of its mutants, those of functions that this layer does not run are not here.
+    """
+    places = {(fate.mutant.module, fate.mutant.path) for fate in fates.values()}
+    names = [
+        *declared.get(target.attribute, {}),
+        *(name for m, path in places for name in declared.get(m, {}) if name.startswith(f"{m}:{path} [")),
+    ]
+    return tuple(name for name in names if name not in fates or _refuted(fates[name]))
+
+
+def _refuted(fate: Fate) -> bool:
+    return fate.state in ("killed", "timed out") and not fate.elsewhere
 
 
 def _baselines(crew: Crew, targets: Sequence[Target]) -> list[Baseline]:
     found: dict[int, Baseline] = {}
+    known: dict[str, Mutant] = {}  # layers share code; each mutant, with its module's whole code, is kept once
     for number, result in crew.run([Job(examine, (target,)) for target in targets]):
         name = f"{targets[number].module}:{targets[number].attribute}"
         if isinstance(result, str):
@@ -151,20 +205,17 @@ def _baselines(crew: Crew, targets: Sequence[Target]) -> list[Baseline]:
         if result.broken is not None:
             law, finding = result.broken.law, result.broken.finding
             raise TargetError(f"{name} breaks the law {law} without any fault planted: {finding}; first mend that")
-        found[number] = result
+        found[number] = replace(result, mutants=[known.setdefault(mutant.id, mutant) for mutant in result.mutants])
     return [found[number] for number in range(len(targets))]
 
 
-def _fate(mutant: Mutant, result: Any, lines: Mapping[str, set[int]], declared: str | None) -> Fate:
+def _fate(mutant: Mutant, result: Any, declared: str | None) -> Fate:
     if isinstance(result, Died):
         return Fate(mutant, "killed", "process", 0, f"the process died, exit code {result.exit_code}")
     if isinstance(result, TimedOut):
         return Fate(mutant, "timed out", reason=f"still running after {result.seconds:.0f} s")
     if isinstance(result, Break):
         return Fate(mutant, "killed", result.law, result.examples, result.finding)
-    first, last = mutant.lines
-    if not mutant.at_import and not lines[mutant.file] & set(range(first, last + 1)):
-        return Fate(mutant, "survived", reason="never executed: no drawn case comes here")
     if declared is not None:
         return Fate(mutant, "equivalent", reason=declared)
     return Fate(mutant, "survived")

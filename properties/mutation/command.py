@@ -43,7 +43,14 @@ Declared = dict[str, dict[str, str]]
 @click.option(
     "--equivalent",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A TOML file: for each layer a table of mutants by id that nothing can tell from the original, with reasons.",
+    help="A TOML file: a table for a layer, or for a module that layers run, of mutants by id that nothing can tell "
+    "from the original, with reasons.",
+)
+@click.option(
+    "--together",
+    is_flag=True,
+    help="Judge the trials of all these layers as one suite: a mutant of code that several layers run needs to be "
+    "killed by one of them.",
 )
 @click.option(
     "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the results to this file."
@@ -57,6 +64,7 @@ def mutate(
     fixed: tuple[str, ...],
     strict: bool | None,
     equivalent: Path | None,
+    together: bool,
     json_file: Path | None,
     jobs: int,
 ) -> None:
@@ -81,13 +89,14 @@ def mutate(
     for target in targets:
         target.checks()  # what cannot be loaded is refused before any process is started
     declared = read_declared(equivalent) if equivalent else {}
-    unknown = [] if layers else [name for name in declared if name not in {t.attribute for t in targets}]
+    known = {t.attribute for t in targets} | set(sys.modules)
+    unknown = [] if layers else [name for name in declared if name not in known]
     if unknown:
-        raise TargetError(f"{equivalent} has tables for {', '.join(unknown)}, which is no layer of our own")
+        raise TargetError(f"{equivalent} has tables for {', '.join(unknown)}, which is no layer or module of our own")
     started = time.perf_counter()
     try:
         with Rows(Console(), [target.attribute for target in targets]) as rows:
-            found = campaign(targets, jobs or os.cpu_count() or 1, declared, rows.take)
+            found = campaign(targets, jobs or os.cpu_count() or 1, declared, rows.take, together=together)
     except JobError as error:
         raise TargetError(str(error)) from error
     show(Console(), found, time.perf_counter() - started, seed)

@@ -70,8 +70,8 @@ def show(console: Console, found: list[Findings], seconds: float, seed: int) -> 
         for name in findings.stale:
             words = f"\n{findings.layer}: declared equivalent, but it is killed or no longer exists: {name}"
             console.print(Text(words, style="bold red"), soft_wrap=True)
-    mutants = sum(len(findings.fates) for findings in found)
-    survived = sum(findings.count("survived") for findings in found)
+    mutants = len({fate.mutant.id for findings in found for fate in findings.fates})
+    survived = len({fate.mutant.id for findings in found for fate in findings.survivors})
     passed = all(findings.passed for findings in found)
     state = "all killed" if not survived else f"{survived} survived"
     console.print()
@@ -84,11 +84,11 @@ def show(console: Console, found: list[Findings], seconds: float, seed: int) -> 
 def _table(found: list[Findings]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("layer", no_wrap=True)
-    for header in ("mutants", "killed", "of these\nby raising", "timed\nout", "survived", "equivalent", "rate"):
+    for header in ("mutants", "killed", "by\nraising", "elsewhere", "timed\nout", "survived", "equivalent", "rate"):
         table.add_column(header, justify="right")
     table.add_column("median\nexamples", justify="right")
     for one in found:
-        counts = (one.count("killed"), one.raised, one.count("timed out"), one.count("survived"))
+        counts = (one.count("killed"), one.raised, one.elsewhere, one.count("timed out"), one.count("survived"))
         cells = [len(one.fates), *counts, one.count("equivalent"), f"{one.rate:.1f} %", f"{one.median:g}"]
         table.add_row(one.layer, *map(str, cells), style="" if one.passed else "red")
     return table
@@ -136,6 +136,7 @@ def as_dict(findings: Findings) -> dict[str, Any]:
                 "law": fate.law,
                 "examples": fate.examples,
                 "reason": fate.reason,
+                "elsewhere": fate.elsewhere,
             }
             for fate in findings.fates
         ],
