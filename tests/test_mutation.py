@@ -275,7 +275,7 @@ def test_layers_together_kill_the_faults_in_code_that_they_share(write):
     wrong = "ramps:ramp [constant] 0 -> 1 #1"
     gone = "ramps:ramp [sign] a -> b #1"
     other = "ramps:other [sign] a -> b #1"  # a function that neither layer runs: no business of theirs
-    told = {"ramps": {name: "a reason" for name in (nothing, wrong, gone, other)}}
+    told = {"ramps": dict.fromkeys((nothing, wrong, gone, other), "a reason")}
 
     apart = campaign(layers, declared=told)
     by_one, by_six = ({fate.mutant.id: fate.state for fate in findings.fates} for findings in apart)
