@@ -186,7 +186,7 @@ def _stale(target: Target, fates: Mapping[str, Fate], declared: Mapping[str, Map
         *declared.get(target.attribute, {}),
         *(name for m, path in places for name in declared.get(m, {}) if name.startswith(f"{m}:{path} [")),
     ]
-    return tuple(name for name in names if name not in fates or _refuted(fates[name]))
+    return tuple(name for name in dict.fromkeys(names) if name not in fates or _refuted(fates[name]))
 
 
 def _refuted(fate: Fate) -> bool:
