@@ -143,8 +143,11 @@ def count_own(name: str, examples: int, seeds: tuple[int, ...], gradchecks: int)
     """One of gradjury's own layers with all seeds; what a process does."""
     layer = getattr(impl, name)
     share = -(-gradchecks // len(seeds))
-    with tempfile.TemporaryDirectory() as scripts:
-        return reduce(Count.__add__, (count_alarms(layer, name, examples, seed, share, scripts) for seed in seeds))
+    counts = []
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as scripts:  # one each: what is kept there would be tried again
+            counts.append(count_alarms(layer, name, examples, seed, share, scripts))
+    return reduce(Count.__add__, counts)
 
 
 def seeds_of(context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, ...]:  # noqa: ARG001

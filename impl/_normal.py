@@ -78,7 +78,7 @@ def bell(x: Array) -> Array:
 
 def density(x: Array) -> Array:
     """φ(x) = e^(-x²/2)/√(2π)."""
-    return np.asarray(bell(x) * x.dtype.type(1 / math.sqrt(2 * math.pi)))
+    return np.asarray(bell(x) / math.sqrt(2 * math.pi))
 
 
 def distribution(x: Array) -> Array:

@@ -116,7 +116,7 @@ def rounded_twice(a: Array, b: Any, c: Any) -> Array:
 
 def fused(a: Array, b: Any, c: Any) -> Array:
     """a·b + c rounded once, as the processor does it for torch (the product's rounding error: Dekker, 1971)."""
-    half = a.dtype.type(2 ** ((np.finfo(a.dtype).nmant + 2) // 2) + 1)
+    half = 2 ** ((np.finfo(a.dtype).nmant + 2) // 2) + 1
 
     def halves(x: Any) -> tuple[Any, Any]:
         high = x * half - (x * half - x)

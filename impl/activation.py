@@ -160,7 +160,7 @@ class GELU:
         if self.approximate == "none":
             share = distribution(x)
             return smooth("GELU", x, lambda: x * share, lambda: share + x * density(x))
-        root, cubic = x.dtype.type(2 * math.sqrt(2 / math.pi)), x.dtype.type(0.044715)
+        root, cubic = 2 * math.sqrt(2 / math.pi), 0.044715
         near = np.clip(x, -100, 100)  # beyond, σ is 0 or 1 and σ' is 0, and x³ would overflow
         square = near * near
         u = root * (near + cubic * (square * near))

@@ -101,7 +101,7 @@ class _AdaptiveAvgPool:
     def _mean(self, x: Array, spatial: Sizes) -> tuple[Array, Backward]:
         """One window over everything: torch takes the mean of the last axes, whatever stands before them."""
         axes = tuple(range(-self._rank, 0))
-        cells = x.dtype.type(np.prod(spatial))
+        cells = math.prod(spatial)
         with np.errstate(invalid="ignore"):  # ∞ - ∞ is NaN here, as in torch; so is the mean of nothing
             y = x.sum(axis=axes, keepdims=True) / cells
 

@@ -164,8 +164,8 @@ class GridSample:
         if self.padding_mode == "zeros":
             return position, slope
         if self.padding_mode == "reflection":
-            low = position.dtype.type(0 if self.align_corners else -0.5)
-            period = position.dtype.type(2 * (n - 1) if self.align_corners else 2 * n)
+            low = 0 if self.align_corners else -0.5
+            period = 2 * (n - 1) if self.align_corners else 2 * n
             if not period:
                 return np.zeros_like(position), np.zeros_like(position)
             there = np.abs(position - low)
@@ -266,4 +266,4 @@ class AffineGrid:
         if n == 1:
             return np.zeros(1, dtype)
         line = np.linspace(-1, 1, n, dtype=dtype)
-        return line if self.align_corners else line * dtype.type((n - 1) / n)
+        return line if self.align_corners else line * ((n - 1) / n)

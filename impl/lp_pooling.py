@@ -85,7 +85,7 @@ class _LPPool:
 
         axes = [sliding(*numbers) for numbers in zip(spatial, *shape, out, strict=True)]
         counts = cells_counted(spatial, shape, out, include_pad=True).astype(x.dtype)
-        cells = x.dtype.type(math.prod(shape.kernel))
+        cells = math.prod(shape.kernel)
         with np.errstate(all="ignore"):
             # In torch's order: powers of odd order cancel, and where exactly nothing is left there is no gradient.
             mean = sums_in_order(_power(batch, norm), axes) / counts
@@ -107,7 +107,7 @@ class _LPPool:
 
     def _extreme(self, name: str, x: Array, batch: Array, sign: float) -> tuple[Array, Backward]:
         """The largest magnitude of each window, or with sign -1 the smallest."""
-        size = np.abs(batch) * x.dtype.type(sign)
+        size = np.abs(batch) * sign
         y, _, scatter = max_pool(name, size, self._window(), self.ceil_mode)
         unbatched = y.shape if x.ndim == batch.ndim else y.shape[1:]
 
@@ -116,7 +116,7 @@ class _LPPool:
             with np.errstate(invalid="ignore"):
                 return {"x": (scatter(dy) * _sign(batch)).reshape(x.shape)}
 
-        return (y * x.dtype.type(sign)).reshape(unbatched), backward
+        return (y * sign).reshape(unbatched), backward
 
 
 @dataclass(frozen=True)

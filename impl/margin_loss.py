@@ -204,7 +204,7 @@ class CosineEmbeddingLoss:
         shape = broadcast(name, **inputs)
         with np.errstate(all="ignore"):  # infinities and NaN are torch's too
             dot = (input1 * input2).sum(axis=-1)
-            square1, square2 = ((x * x).sum(axis=-1) + x.dtype.type(EPSILON) for x in (input1, input2))
+            square1, square2 = ((x * x).sum(axis=-1) + EPSILON for x in (input1, input2))
             length = np.sqrt(square1 * square2)
             cosine = np.asarray(dot / length)
             gap = cosine - rounded(self.margin, cosine.dtype)

@@ -67,7 +67,10 @@ class GroupNorm:
         def backward(dy: Array) -> Gradients:
             dy = _check.cotangent(name, dy, x.shape).reshape(groups.shape)
             with np.errstate(all="ignore"):
-                dx, hat = _gradient(dy, groups, centred, mean, root, per_channel[0])
+                dx, hat = _gradient(dy, centred, root, per_channel[0])
+                lost = ~np.isfinite(dx).any(axis=(2, 3), keepdims=True)
+                if lost.any():
+                    dx = np.where(lost, _expanded(dy, groups, mean, root, per_channel[0]), dx)
                 grads: Gradients = {"x": dx.reshape(x.shape)}
                 if weight is not None:
                     dweight = dot(dy, hat, (0, 3))
@@ -124,7 +127,7 @@ class LayerNorm:
             return x.copy(), nothing(name, x, weight, bias)
         rows = x.reshape(-1, 1, math.prod(shape), 1)
         each = None if weight is None else weight.reshape(1, *rows.shape[1:])
-        centred, mean, root = _statistics(rows, self.eps)
+        centred, _, root = _statistics(rows, self.eps)
         with np.errstate(all="ignore"):
             y = centred * root
             if each is not None:
@@ -135,7 +138,7 @@ class LayerNorm:
         def backward(dy: Array) -> Gradients:
             dy = _check.cotangent(name, dy, x.shape).reshape(rows.shape)
             with np.errstate(all="ignore"):
-                dx, hat = _gradient(dy, rows, centred, mean, root, each)
+                dx, hat = _gradient(dy, centred, root, each)
                 grads: Gradients = {"x": dx.reshape(x.shape)}
                 if weight is not None:
                     grads["weight"] = dot(dy, hat, (0,)).astype(x.dtype).reshape(shape)
@@ -237,24 +240,25 @@ def _statistics(groups: Array, eps: float) -> tuple[Array, Array, Array]:
         return centred, mean.astype(groups.dtype), inverse_root(var, eps).astype(groups.dtype)
 
 
-def _gradient(dy: Array, groups: Array, centred: Array, mean: Array, root: Array, weight: Any) -> tuple[Array, Array]:
+def _gradient(dy: Array, centred: Array, root: Array, weight: Any) -> tuple[Array, Array]:
     """dx of the normalisation over the last two axes of x, seen as (N, G, c, L), and x̂."""
-    count = groups.shape[2] * groups.shape[3]
+    count = centred.shape[2] * centred.shape[3]
     hat = centred * root
     g = dy if weight is None else dy * weight
-    sums, products = total(g, (2, 3)) / count, dot(g, hat, (2, 3)) / count
-    dx = g - sums.astype(dy.dtype)
-    dx -= hat * products.astype(dy.dtype)
+    dx = g - (total(g, (2, 3)) / count).astype(dy.dtype)
+    dx -= hat * (dot(g, hat, (2, 3)) / count).astype(dy.dtype)
     dx *= root
-    usual = np.isfinite(sums) & np.isfinite(products)
-    if usual.all():
-        return dx, hat
-    # Where infinities meet torch's order of operations decides: it expands dx into dy·a + x·b + c.
+    return dx, hat
+
+
+def _expanded(dy: Array, groups: Array, mean: Array, root: Array, weight: Any) -> Array:
+    """The same dx in torch's order of operations for groups, dy·a + x·b + c: where infinities meet it decides."""
+    count = groups.shape[2] * groups.shape[3]
     each = [dot(dy, groups, (3,)), total(dy, (3,))]
     with_x, plain = (total(s if weight is None else s * weight, (2, 3)) / count for s in each)
     b = (plain * mean - with_x) * root**3
-    expanded = dy * (root if weight is None else root * weight) + groups * b - b * mean - plain * root
-    return np.where(usual, dx, expanded).astype(dy.dtype), hat
+    whole: Array = dy * (root if weight is None else root * weight) + groups * b - b * mean - plain * root
+    return whole.astype(dy.dtype)
 
 
 @dataclass(frozen=True)

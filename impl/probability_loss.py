@@ -122,7 +122,7 @@ class BCELoss:
         values = scale * ((target - 1) * np.maximum(no, -100) - target * np.maximum(yes, -100))
 
         def gradients(dy: Array) -> Gradients:
-            dx = dy * (x - target) / np.maximum((1 - x) * x, x.dtype.type(EPSILON))
+            dx = dy * (x - target) / np.maximum((1 - x) * x, EPSILON)
             return {"x": scale * dx, "target": scale * (dy * (no - yes))}
 
         return reduced("BCELoss", values, self.reduction, {"x": x, "target": target}, gradients)

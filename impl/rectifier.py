@@ -256,8 +256,7 @@ class ELU:
     def __call__(self, x: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""
         (x,) = _check.real("ELU", x=x)
-        one = x.dtype.type(1)
-        return _exponential("ELU", x, constant("ELU", "alpha", self.alpha, x.dtype), one, one)
+        return _exponential("ELU", x, constant("ELU", "alpha", self.alpha, x.dtype), 1, 1)
 
 
 @dataclass(frozen=True)
@@ -283,7 +282,7 @@ class CELU:
         (x,) = _check.real("CELU", x=x)
         alpha = constant("CELU", "alpha", self.alpha, x.dtype)
         inverse = constant("CELU", "1/alpha", 1 / float(self.alpha), x.dtype)
-        return _exponential("CELU", x, alpha, x.dtype.type(1), inverse)
+        return _exponential("CELU", x, alpha, 1, inverse)
 
 
 @dataclass(frozen=True)
@@ -299,8 +298,7 @@ class SELU:
     def __call__(self, x: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""
         (x,) = _check.real("SELU", x=x)
-        alpha, scale = x.dtype.type(1.6732632423543772), x.dtype.type(1.0507009873554805)
-        return _exponential("SELU", x, alpha, scale, x.dtype.type(1))
+        return _exponential("SELU", x, 1.6732632423543772, 1.0507009873554805, 1)
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,9 @@ FUSED = (
     "aten::gelu",
     "aten::gelu_backward",
 )
+# Operations that form p = exp(x) of an argument x, the number of which is given, and cannot be taken apart: rounding p
+# is moving x by an absolute amount.
+LOGARITHMS = {"aten::_ctc_loss": 0, "aten::_ctc_loss_backward": 1}
 # The operations in place that compute something; the LSTM cell's gates are made so.
 IN_PLACE = ("aten::sigmoid_", "aten::tanh_")
 # How many random signs a disturbed computation has: to draw new ones for each result takes longer than the rest.
@@ -107,6 +110,9 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
             with self:
                 return decomposition_table[func](*args, **(kwargs or {}))
+        place = LOGARITHMS.get(func.name().partition(".")[0])
+        if place is not None and not self._exact:
+            args = (*args[:place], args[place] + (self._factors_for(args[place]) - 1), *args[place + 1 :])
         result = func(*args, **(kwargs or {}))
         if any(computed):
             made = result if isinstance(result, tuple) else (result,)
@@ -116,13 +122,17 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
     def _disturb(self, tensor: torch.Tensor) -> None:
-        """Multiply by factors 1 ± step, those from a random place on, over and over where the tensor is large."""
+        """Multiply by factors 1 ± step."""
+        factors = self._factors_for(tensor)
+        tensor.mul_(torch.where(_short(tensor), 1, factors) if self._exact else factors)
+
+    def _factors_for(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A factor for each element, those from a random place on, over and over where the tensor is large."""
         start, count = self._random.randrange(POOL), tensor.numel()
         factors = self._factors[start : start + min(count, POOL)]
         if count > POOL:
             factors = factors.repeat(count // POOL + 1)[:count]
-        factors = factors.view(tensor.shape)
-        tensor.mul_(torch.where(_short(tensor), 1, factors) if self._exact else factors)
+        return factors.view(tensor.shape)
 
 
 @lru_cache(maxsize=128)  # the same few tries are made of every case, and small layers take less time than this

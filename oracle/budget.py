@@ -13,7 +13,9 @@ roundoff. The budget of an element is the sum of
   nearby, for whole numbers are lucky: float32 holds their squares, and their sums cancel without a trace;
 - how far t jumps, by more than ALLOWED times the rest, when every intermediate result that is not exact is off by its
   last digit: where a difference should be zero and is one rounding, that decides on which side of a kink the reference
-  is, and another program may be on the other;
+  is, and another program may be on the other; where that moves an output by half of its largest element or more, no
+  gradient is known, though it may be the same at both ends (a softmax of scores that cancelled is one row or another,
+  its gradient zero in both, and steep in between);
 - T's smallest normal number, times the largest that enters (below it intermediates may be lost: e^-730 is 0 to torch).
 """
 
@@ -174,7 +176,8 @@ class Reference:
             t = pick(self.truth)
             parts: list[Callable[[], Array | float]] = [partial(self._rounding, t)]
             parts += [partial(self._own_error, pick, t), partial(self._movement, pick, t)]
-            last = cache(partial(self._nearby, pick)), cache(partial(self._jump, pick, t))
+            jump = partial(self._jump, pick, t, isinstance(place, str))
+            last = cache(partial(self._nearby, pick)), cache(jump)
             exact = Expected(t, (lambda: 0.0,))
             self._known[place] = Expected(t, tuple(map(cache, parts)), *last) if t.dtype.kind == "f" else exact
         return self._known[place]
@@ -227,9 +230,23 @@ class Reference:
                     answers.append(self._ask(case))
         return answers
 
-    def _jump(self, pick: Callable[[Answer], Array], t: Array) -> Array:
-        """The largest difference of each element; infinite where t stops being finite."""
+    def _jump(self, pick: Callable[[Answer], Array], t: Array, is_gradient: bool) -> Array:
+        """The largest difference of each element; infinite where t stops being finite, or no gradient is known."""
+        if is_gradient and self._torn:
+            return np.full(t.shape, np.inf)
         return _farthest((pick(answer) for answer in self._rounded_otherwise), t)
+
+    @cached_property
+    def _torn(self) -> bool:
+        """Whether an element of an output that counts jumps by half the output's largest or more."""
+        for number, dy in enumerate(self._case.cotangents):
+            expected = self.output(number)
+            *_, smooth = expected.budgets()
+            jump = np.asarray(expected.jump())
+            large = (jump > ALLOWED * smooth) & (jump >= _largest(expected.value) / 2)
+            if (large & (dy != 0)).any():
+                return True
+        return False
 
     def _movement(self, pick: Callable[[Answer], Array], t: Array) -> Array:
         """The largest movement of each element, scaled from STEP back to u; infinite where t stops being finite."""

@@ -6,7 +6,7 @@ import ast
 import importlib
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -81,6 +81,18 @@ class Target:
         except ValueError as error:
             hint = "" if self.contract else f" Say which contract {self.attribute} answers to with --to."
             raise TargetError(f"{error}{hint}") from error
+
+    def at_home(self) -> Target:
+        """The same class or function in the module that defines it, where it is known there by its name."""
+        layer = self.load()
+        module, name = getattr(layer, "__module__", None), getattr(layer, "__qualname__", None)
+        if module not in sys.modules or not isinstance(name, str):
+            return self
+        home = replace(self, module=module, attribute=name)
+        try:
+            return home if home.load() is layer else self
+        except TargetError:
+            return self
 
     def load(self) -> Any:
         """Import the layer; TargetError where that is impossible."""

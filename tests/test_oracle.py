@@ -135,12 +135,38 @@ def test_kink_that_one_rounding_decides_is_seen_wherever_the_two_numbers_stand(d
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_no_gradient_is_known_where_one_rounding_decides_which_of_two_values_an_output_has(dtype):
+    # 0.9·x rounds, and times 1e30 a rounding is more than a sigmoid can tell: 0, 1 and seldom a number between.
+    function = in_torch(lambda x: torch.sigmoid((x * 0.9).diff() * 1e30))
+    torn = Reference(function, case(dtype, x=[0.7, 0.7], dy=[1.0])).gradient("x")
+    assert compare(np.array([-3e20, 3e20], dtype), torn).agrees
+    # An output that cancels and does not jump has one.
+    smooth = Reference(in_torch(lambda x: (x * 0.9).diff()), case(dtype, x=[0.7, 0.7], dy=[1.0])).gradient("x")
+    assert compare(np.array([-0.9, 0.9], dtype), smooth).agrees
+    assert not compare(np.array([-0.8, 0.9], dtype), smooth).agrees
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_tie_that_torch_finds_again_in_its_backward_has_a_finite_budget(dtype):
     # amax shares the cotangent among the elements equal to its output, which it compares in the backward.
     c = case(dtype, x=[2.0, 2.0, 1.0], dy=3.0)
     expected = Reference(in_torch(lambda x: x.amax()), c).gradient("x")
     assert compare(np.array([1.5, 1.5, 0], dtype), expected).agrees
     assert not compare(np.array([3, 0, 0], dtype), expected).agrees
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_probabilities_inside_ctc_are_rounded_though_their_logarithms_are_all_but_zero(dtype):
+    def loss(x):
+        lengths = torch.tensor([2]), torch.tensor([0])
+        return torch.nn.functional.ctc_loss(x, torch.zeros(0, dtype=torch.int64), *lengths)
+
+    c = case(dtype, x=[[[1e-17]], [[-5e-17]]], dy=1.0)
+    expected = Reference(in_torch(loss), c).gradient("x")
+    u = np.finfo(dtype).eps
+    assert (expected.value == 0).all()  # e^x less a probability of 1
+    assert compare(np.array([[[u]], [[-u]]], dtype), expected).agrees
+    assert not compare(np.array([[[100 * u]], [[0]]], dtype), expected).agrees
 
 
 def test_rounding_errors_move_what_is_new_and_nothing_else():

@@ -1,6 +1,9 @@
 """Contracts of the convolutions."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from hypothesis import strategies as st
@@ -13,6 +16,20 @@ from ..values import Real, Spec
 from .common import each, number_or_each, one_or_each
 
 
+@dataclass(frozen=True)
+class Convolution(Module):
+    """torch's class, given a dilation for each axis: of a tuple of one number torch may pad a single axis for it."""
+
+    rank: int = 1
+
+    def _options(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        options = super()._options(config)
+        dilation = options.get("dilation")
+        if isinstance(dilation, tuple) and len(dilation) == 1:
+            options["dilation"] = dilation * self.rank
+        return options
+
+
 def _conv(d: Draft, rank: int) -> dict[str, Spec]:
     groups = d.option("groups", st.sampled_from((1, 1, 2, 3)))
     channels = st.integers(1, 3).map(lambda n: n * groups)
@@ -23,9 +40,7 @@ def _conv(d: Draft, rank: int) -> dict[str, Spec]:
     # Negative padding crops; torch refuses it for zeros.
     widths = one_or_each(0, 3, rank) if mode == "zeros" else number_or_each(-1, 3, rank)
     padding = d.option("padding", st.one_of(widths, st.sampled_from(("valid", "same"))))
-    # Of "same" and a border of cells, torch pads one axis only where the dilation is a tuple of one.
-    numbers = number_or_each if padding == "same" and mode != "zeros" else one_or_each
-    dilation = each(d.option("dilation", numbers(1, 3, rank)), rank)
+    dilation = each(d.option("dilation", one_or_each(1, 3, rank)), rank)
     d.option("stride", st.just(1) if padding == "same" else one_or_each(1, 3, rank))
     sizes = []
     for axis in range(rank):
@@ -47,6 +62,6 @@ def _conv(d: Draft, rank: int) -> dict[str, Spec]:
     return specs
 
 
-Conv1d = Contract("Conv1d", Module(torch.nn.Conv1d), partial(_conv, rank=1), laws=(THEOREM,))
-Conv2d = Contract("Conv2d", Module(torch.nn.Conv2d), partial(_conv, rank=2), laws=(THEOREM,))
-Conv3d = Contract("Conv3d", Module(torch.nn.Conv3d), partial(_conv, rank=3), laws=(THEOREM,))
+Conv1d = Contract("Conv1d", Convolution(torch.nn.Conv1d, rank=1), partial(_conv, rank=1), laws=(THEOREM,))
+Conv2d = Contract("Conv2d", Convolution(torch.nn.Conv2d, rank=2), partial(_conv, rank=2), laws=(THEOREM,))
+Conv3d = Contract("Conv3d", Convolution(torch.nn.Conv3d, rank=3), partial(_conv, rank=3), laws=(THEOREM,))

@@ -242,9 +242,10 @@ def examine(target: Target) -> Baseline | str:
 def try_mutant(target: Target, mutant: Mutant) -> Break | None:
     """In a worker: the layer with a fault on trial."""
     rehearsal = rehearsal_of(target)
-    with planted(mutant, target.module):
+    home = target.at_home()
+    with planted(mutant, target.module, home.module):
         try:
-            loaded = target.load()
+            loaded = home.load()
         except TargetError as error:
             return Break("import", 0, f"it raised: {error}")
         layer = rehearsal.layer

@@ -47,14 +47,18 @@ class _Finder:
 
 
 @contextmanager
-def planted(mutant: Mutant, declared_in: str = "") -> Iterator[None]:
+def planted(mutant: Mutant, declared_in: str = "", wanted: str = "") -> Iterator[None]:
     """While active, importing gives the mutated module, and every module that imports it anew: those of its package,
     and of the package of the module that adapts the layer.
+
+    `wanted` is the module that will be imported, which spares those that it does not need.
     """
     original = sys.modules[mutant.module].__spec__
     assert original is not None
     finder = _Finder(mutant, original)
-    kept = {name: sys.modules.pop(name) for name in importers(mutant.module, declared_in)}
+    needed = _needed(wanted) if wanted else None
+    names = [n for n in importers(mutant.module, declared_in) if needed is None or n in needed]
+    kept = {name: sys.modules.pop(name) for name in names}
     attributes = {name: _take_attribute(name) for name in kept}
     sys.meta_path.insert(0, finder)
     try:
@@ -78,14 +82,29 @@ def _take_attribute(name: str) -> Any:
 def importers(*names: str) -> list[str]:
     """The first module and those loaded modules of all these modules' packages that import it, directly or not."""
     packages = {name.partition(".")[0] for name in names}
-    loaded = {n: m for n, m in sys.modules.items() if n.partition(".")[0] in packages}
-    imports = {
-        n: _imports(m.__package__ or n, file) for n, m in loaded.items() if (file := getattr(m, "__file__", None))
-    }
+    loaded = [n for n in sys.modules if n.partition(".")[0] in packages]
+    imports = {n: _imports_of(n) for n in loaded}
     found = {names[0]}
     while more := {n for n, needed in imports.items() if n not in found and needed & found}:
         found |= more
     return [n for n in loaded if n in found]
+
+
+def _needed(name: str) -> set[str]:
+    """A module and the loaded modules that it imports, directly or not."""
+    found: set[str] = set()
+    more = {name}
+    while more:
+        found |= more
+        more = {needed for n in more for needed in _imports_of(n) if needed in sys.modules} - found
+    return found
+
+
+def _imports_of(name: str) -> frozenset[str]:
+    """What a loaded module imports; empty where it has no file."""
+    module = sys.modules[name]
+    file = getattr(module, "__file__", None)
+    return _imports(module.__package__ or name, file) if file else frozenset()
 
 
 @lru_cache(maxsize=4096)
@@ -101,5 +120,7 @@ def _imports(package_name: str, file: str) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             source = ".".join([*base, *([node.module] if node.module else [])])
-            found |= {source} | {f"{source}.{alias.name}" for alias in node.names}
+            modules = {name for alias in node.names if (name := f"{source}.{alias.name}") in sys.modules}
+            # A package of which only submodules are named is not asked for anything of its own.
+            found |= modules if len(modules) == len(node.names) else modules | {source}
     return frozenset(found)
