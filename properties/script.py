@@ -43,8 +43,11 @@ def decide(allowed: Array) -> list[str]:
     return [f"allowed = {array_source(allowed)}", *DECIDE]
 
 
-# Only NaN and infinities count: finite numbers are all made the same.
-SPECIAL = ["got, expected = (np.where(np.isfinite(a), 0, a) for a in (got, expected))", "allowed = np.zeros(got.shape)"]
+# Only NaN, infinities and integers count: other numbers are all made the same.
+SPECIAL = [
+    'got, expected = (np.where(np.isfinite(a) & (a.dtype.kind == "f"), 0, a) for a in (got, expected))',
+    "allowed = np.zeros(got.shape)",
+]
 
 
 def against_torch(contract: Contract, case: Case, place: str, allowed: Array | None) -> list[str]:

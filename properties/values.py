@@ -62,6 +62,8 @@ def _planted(*values: float) -> Callable[[np.random.Generator, Array], Array]:
         a = a.copy()
         if a.size:
             spots = rng.integers(a.size, size=rng.integers(1, 3))
+            if rng.random() < 0.5:  # neighbours, which meet in one window or row
+                spots = (spots[0] + np.arange(rng.integers(2, 4))) % a.size
             a.flat[spots] = rng.choice(values, len(spots))
         return a
 

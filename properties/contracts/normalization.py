@@ -15,7 +15,7 @@ EPS = st.sampled_from((1e-5, 1e-3, 0.1, 1e-8))
 
 def _group_norm(d: Draft) -> dict[str, Spec]:
     groups = d.option("num_groups", st.integers(1, 3))
-    channels = d.option("num_channels", st.sampled_from((2, 3, 1, 4)).map(lambda n: n * groups))
+    channels = d.option("num_channels", st.sampled_from((2, 3, 1, 4, 0)).map(lambda n: n * groups))
     d.option("eps", EPS)
     affine = d.option("affine", st.sampled_from((True, True, False)))
     bias = d.option("bias", st.sampled_from((True, True, False)))
@@ -34,7 +34,7 @@ def _group_norm(d: Draft) -> dict[str, Spec]:
 
 def _last_axes(d: Draft) -> tuple[int, ...]:
     """`normalized_shape`, as a number or a tuple."""
-    length = st.sampled_from((2, 3, 4, 5, 1, 7, 16))
+    length = st.sampled_from((2, 3, 4, 5, 1, 7, 16, 0))
     short = st.integers(1, 4)
     axes = st.one_of(length, st.tuples(length), st.tuples(short, short), st.tuples(short, short, short))
     shape = d.option("normalized_shape", axes)

@@ -90,7 +90,9 @@ def judge_dtype_and_shape(bench: Bench, case: Case) -> None:
 
 
 def judge_nonfinite(bench: Bench, case: Case) -> None:
-    """NaN and infinities, put into the case, against where torch has them; finite numbers are for the other laws."""
+    """NaN and infinities, put into the case, against where torch has them, and the whole numbers that come of it (which
+    of two NaN is the largest); other finite numbers are for the other laws.
+    """
     case = with_special_values(case, bench.contract.finite)
     answer = bench.ask(case)
     reference = bench.reference(case)
@@ -114,7 +116,9 @@ def judge_nonfinite(bench: Bench, case: Case) -> None:
 
 
 def _same(got: Array, want: Array) -> Array:
-    """Where both are NaN, the same infinity, or both finite."""
+    """Where both are NaN, the same infinity, or both finite; integers where they are equal."""
+    if want.dtype.kind != "f":
+        return np.asarray(got == want)
     with np.errstate(invalid="ignore"):
         finite = np.isfinite(got) & np.isfinite(want)
         return np.asarray(finite | (got == want) | (np.isnan(got) & np.isnan(want)))

@@ -50,6 +50,25 @@ class MaxOverlapOverwritten(impl.MaxPool2d):
         return y, wrong
 
 
+class MaxFirstNaN(impl.MaxPool1d):
+    """Of several NaN in a window the first wins; torch's is the last."""
+
+    def __call__(self, x):
+        answer, backward = super().__call__(x)
+        if not self.return_indices or self.padding not in (0, (0,)):
+            return answer, backward
+        y, indices = answer
+        (kernel,), (dilation,) = (n if isinstance(n, tuple) else (n,) for n in (self.kernel_size, self.dilation))
+        first = indices.copy()
+        for place in range(1, kernel):  # back from the winner, as far as the window may reach
+            cells = indices - place * dilation
+            start = np.arange(y.shape[-1]) * (np.atleast_1d(self.stride)[0] if self.stride else kernel)
+            inside = cells >= start
+            before = np.take_along_axis(x, np.maximum(cells, 0), -1)
+            first = np.where(np.isnan(y) & inside & np.isnan(before), cells, first)
+        return (y, first), backward
+
+
 class AvgPaddingNotCounted(impl.AvgPool2d):
     """The backward divides by the real cells, whatever count_include_pad says."""
 
@@ -71,6 +90,7 @@ class AvgDivisorForgotten(impl.AvgPool2d):
 FAULTS = [
     (MaxTieToBoth, "MaxPool2d", "gradients"),
     (MaxOverlapOverwritten, "MaxPool2d", "gradients"),
+    (MaxFirstNaN, "MaxPool1d", "nonfinite"),
     (AvgPaddingNotCounted, "AvgPool2d", "gradients"),
     (AvgDivisorForgotten, "AvgPool2d", "gradients"),
 ]
