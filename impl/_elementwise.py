@@ -59,6 +59,11 @@ def logistic(x: Array) -> Array:
         return np.asarray(1 / (1 + np.exp(-x)))
 
 
+def fine_logistic(x: Array) -> Array:
+    """The same, but as small as eˣ where e⁻ˣ overflows already: torch's derivatives of log(1 + eˣ) have it so."""
+    return np.asarray(np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))))
+
+
 def logistic_slope(x: Array) -> Array:
     """Its derivative e/(1 + e)² with e = e^-|x|, free of cancellation."""
     e = np.exp(-np.abs(x))

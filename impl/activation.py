@@ -9,7 +9,7 @@ import numpy as np
 
 from . import _check
 from ._check import Array, Backward, Gradients
-from ._elementwise import constant, logistic, logistic_slope, smooth, softplus
+from ._elementwise import constant, fine_logistic, logistic, logistic_slope, smooth, softplus
 from ._normal import density, distribution
 
 
@@ -56,7 +56,7 @@ class LogSigmoid:
     def __call__(self, x: Array) -> tuple[Array, Backward]:
         """y and its backward pass."""
         (x,) = _check.real("LogSigmoid", x=x)
-        return smooth("LogSigmoid", x, lambda: -softplus(-x), lambda: logistic(-x))
+        return smooth("LogSigmoid", x, lambda: -softplus(-x), lambda: fine_logistic(-x))
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Softplus:
             z = x * beta
             linear = z > threshold
             y = np.where(linear, x, softplus(z) / beta)
-        return smooth("Softplus", x, lambda: y, lambda: np.where(linear, 1, logistic(z)))
+        return smooth("Softplus", x, lambda: y, lambda: np.where(linear, 1, fine_logistic(z)))
 
 
 @dataclass(frozen=True)

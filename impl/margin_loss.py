@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _check
 from ._check import Array, Backward, Gradients
-from ._elementwise import constant, logistic, rounded, softplus
+from ._elementwise import constant, fine_logistic, rounded, softplus
 from ._reduction import reduced
 from .arithmetic import broadcast, unbroadcast
 from .distance import PairwiseDistance
@@ -110,7 +110,7 @@ class SoftMarginLoss:
             values = softplus(z)
 
         def gradients(dy: Array) -> Gradients:
-            return {"x": -dy * logistic(z) * target}
+            return {"x": -dy * fine_logistic(z) * target}
 
         return reduced(name, values, self.reduction, {"x": x}, gradients)
 

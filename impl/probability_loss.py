@@ -8,7 +8,7 @@ import numpy as np
 
 from . import _check
 from ._check import Array, Backward, Gradients
-from ._elementwise import logistic, softplus
+from ._elementwise import fine_logistic, logistic, softplus
 from ._reduction import reduced
 from .arithmetic import broadcast, unbroadcast
 
@@ -218,7 +218,7 @@ class MultiLabelSoftMarginLoss:
             g = -d * scale
             dyes, dno = unbroadcast(g * target, x.shape), unbroadcast(g * (1 - target), x.shape)
             return {
-                "x": dyes * logistic(-x) - dno * logistic(x),
+                "x": dyes * fine_logistic(-x) - dno * fine_logistic(x),
                 "target": g * yes - g * no,
                 "weight": d * losses,
             }

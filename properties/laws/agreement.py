@@ -82,11 +82,15 @@ def judge_dtype_and_shape(bench: Bench, case: Case) -> None:
         bench.tally.count(1)
         if (got.dtype, got.shape) != (want.dtype, want.shape):
             finding = f"it is {got.dtype} {got.shape}, torch's is {want.dtype} {want.shape}"
-            lines = [
-                f"got = np.asarray(ask(layer, *case){place})",
-                f"wrong = (got.dtype.name, got.shape) != {(want.dtype.name, want.shape)!r}",
-            ]
-            raise Broken(what, finding, case, script=lines)
+            raise Broken(what, finding, case, script=_other_type(want, place))
+
+
+def _other_type(want: Array, place: str) -> list[str]:
+    """Lines that ask for an array of this dtype and shape."""
+    return [
+        f"got = np.asarray(ask(layer, *case){place})",
+        f"wrong = (got.dtype.name, got.shape) != {(want.dtype.name, want.shape)!r}",
+    ]
 
 
 def judge_nonfinite(bench: Bench, case: Case) -> None:
@@ -99,6 +103,8 @@ def judge_nonfinite(bench: Bench, case: Case) -> None:
     for what, got, want, place in _pairs(answer, reference.at_dtype):
         if got.shape != want.shape:
             continue  # the law of dtypes and shapes reports it
+        if got.dtype != want.dtype:
+            raise Broken(what, f"it is {got.dtype}, torch's is {want.dtype}", case, script=_other_type(want, place))
         differ = ~_same(got, want)
         suspects = int(differ.sum())
         if suspects:
