@@ -67,3 +67,26 @@ def test_rounding_of_terms_that_cancel_is_no_fault():
     contract = gradjury.contracts.get("TripletMarginLoss")
     counted = judged(impl.TripletMarginLoss, contract, config, anchor=2.0, positive=1.0, negative=0.0)
     assert counted.excluded == 0
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.0, 1.1])
+def test_a_slope_narrower_than_the_steps_is_held_against_torchs(factor):
+    """Two cosines of one number x cancel but within 1e-6 of 0."""
+
+    class Scaled(impl.CosineEmbeddingLoss):
+        def __call__(self, input1, input2, target):
+            y, backward = super().__call__(input1, input2, target)
+            return y, lambda dy: {name: factor * dx for name, dx in backward(dy).items()}
+
+    contract, config = gradjury.contracts.get("CosineEmbeddingLoss"), {"margin": -1}
+    inputs = {"input1": [[0.0]], "input2": [[0.109, 0.0], [0.157, 0.0]]}
+    arrays = {name: np.array(a) for name, a in inputs.items()} | {"target": np.array([-1, 1])}
+    layer = Layer(Scaled, contract)
+    case = Case(config, arrays, (np.array(-0.034),), tuple(inputs))
+    bench = Bench(contract, layer.build(config), config, layer.build)
+    if factor == 1:
+        judge_finite_differences(bench, case)
+        assert bench.tally.kinds["kink"] > 0
+        return
+    with pytest.raises(Broken):
+        judge_finite_differences(bench, case)
