@@ -157,14 +157,15 @@ class Tailed(Real):
 
 @dataclass(frozen=True)
 class Positive:
-    """Numbers above zero, such as class weights."""
+    """Numbers above zero, such as class weights: `scale` times those from 0.5 on."""
 
     shape: Shape
     grad: bool = False
+    scale: float = 1.0
 
     def make(self, brush: Brush) -> Array:
         """Absolute values of plain numbers, shifted away from zero."""
-        return np.abs(brush.numbers(self.shape)) + 0.5
+        return (np.abs(brush.numbers(self.shape)) + 0.5) * self.scale
 
 
 @dataclass(frozen=True)

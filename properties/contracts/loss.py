@@ -76,18 +76,20 @@ def counts(d: Draft, shape: Shape) -> Spec:
 
 def _gaussian(d: Draft) -> dict[str, Spec]:
     d.option("full", st.booleans())
-    # Variances are 0.5 and more, for finite differences to stay above zero: a larger eps is what bounds them.
-    d.option("eps", st.sampled_from((1e-6, 1.0, np.float64(0.75), 1.5, 1e-6, 0.0, 2)))
+    # Variances are 0.5 and more, for finite differences to stay above zero: a larger eps is what bounds them; or all of
+    # them are far below the default.
+    eps = d.option("eps", st.sampled_from((1e-6, 1.0, np.float64(0.75), 1.5, 1e-6, 0.0, 2)))
     d.option("reduction", REDUCTIONS)
     x, target = two_shapes(d)
     kind = d(st.sampled_from(("each", "each", "one axis", "last axis")))
     var = list(x)
+    scale = d(st.sampled_from((1.0, 1.0, 1.0, 2.0**-30))) if eps else 1.0
     if kind == "one axis" and x:
         var[d(st.integers(0, len(x) - 1))] = 1
     return {
         "x": Real(x),
         "target": Real(target),
-        "var": Positive(tuple(var[:-1] if kind == "last axis" else var), grad=True),
+        "var": Positive(tuple(var[:-1] if kind == "last axis" else var), grad=True, scale=scale),
     }
 
 
