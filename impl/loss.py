@@ -262,7 +262,7 @@ class GaussianNLLLoss:
             values = 0.5 * (np.log(v) + square / v) + (0.5 * math.log(2 * math.pi) if self.full else 0)
 
         def gradients(dy: Array) -> Gradients:
-            dx = unbroadcast(dy / v, difference.shape) * difference
+            dx = dy / v * difference
             grads = {"x": dx, "target": -dx}
             if "var" in inputs:
                 dv = unbroadcast(dy, v.shape) / v - unbroadcast(dy * (square / v / v), v.shape)

@@ -56,8 +56,6 @@ class GroupNorm:
             raise ValueError(f"{name}: x must have more than 1 value a group to have a variance, got shape {x.shape}")
         weight = parameter(name, x, "weight", weight, self.affine, (self.num_channels,))
         bias = parameter(name, x, "bias", bias, self.affine and self.bias, (self.num_channels,))
-        if not x.size:
-            return x.copy(), nothing(name, x, weight, bias)
         groups = x.reshape(n, count, channels // count, math.prod(cells))
         per_channel = [None if a is None else a.reshape(1, *groups.shape[1:3], 1) for a in (weight, bias)]
         centred, mean, root = _statistics(groups, self.eps)

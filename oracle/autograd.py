@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -54,6 +55,9 @@ FUSED = (
 # Operations that form p = exp(x) of an argument x, the number of which is given, and cannot be taken apart: rounding p
 # is moving x by an absolute amount.
 LOGARITHMS = {"aten::_ctc_loss": 0, "aten::_ctc_loss_backward": 1}
+# Operations whose second argument is an exponent, and those where it is the order of a norm.
+POWERS = ("aten::pow", "aten::pow_")
+NORMS = ("aten::norm", "aten::linalg_vector_norm", "aten::_pdist_forward")
 # The operations in place that compute something; the LSTM cell's gates are made so.
 IN_PLACE = ("aten::sigmoid_", "aten::tanh_")
 # How many random signs a disturbed computation has: to draw new ones for each result takes longer than the rest.
@@ -64,6 +68,14 @@ def _short(tensor: torch.Tensor) -> torch.Tensor:
     """Where a number needs no more than 20 bits, which one that was rounded hardly ever does."""
     scaled = torch.frexp(tensor).mantissa * 2**20
     return scaled == scaled.trunc()
+
+
+def _takes_root(name: str, args: Sequence[Any]) -> bool:
+    """Whether an operation takes a root that is no square root: it rounds, even where it is a whole number."""
+    if len(args) < 2 or not isinstance(args[1], int | float):
+        return False
+    exponent = 2 * args[1] if name in POWERS else args[1]
+    return (name in POWERS and exponent % 1 != 0) or (name in NORMS and exponent not in (0, 1, 2, math.inf, -math.inf))
 
 
 def _added_one_by_one(x: torch.Tensor, dim: Any = None, keepdim: bool = False, **options: Any) -> torch.Tensor:
@@ -82,7 +94,8 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While active, every intermediate result of torch is off by ±step, relative to each element; zeros stay zeros.
 
     The rounding errors of a computation, made large enough to be measured: Monte Carlo arithmetic (Parker, 1997). With
-    `exact`, results that need few bits stay, too: nothing was rounded there. With `whole`, nothing is taken apart.
+    `exact`, results that need few bits stay, too, unless they are roots: nothing was rounded there. With `whole`,
+    nothing is taken apart.
     """
 
     def __init__(self, step: float, seed: int, *, exact: bool = False, whole: bool = False) -> None:
@@ -110,7 +123,8 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
             with self:
                 return decomposition_table[func](*args, **(kwargs or {}))
-        place = LOGARITHMS.get(func.name().partition(".")[0])
+        name = func.name().partition(".")[0]
+        place = LOGARITHMS.get(name)
         if place is not None and not self._exact:
             args = (*args[:place], args[place] + (self._factors_for(args[place]) - 1), *args[place + 1 :])
         result = func(*args, **(kwargs or {}))
@@ -118,13 +132,13 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
             made = result if isinstance(result, tuple) else (result,)
             for tensor, new in zip(made, computed, strict=False):
                 if new and isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and not tensor.is_meta:
-                    self._disturb(tensor)
+                    self._disturb(tensor, sparing=self._exact and not _takes_root(name, args))
         return result
 
-    def _disturb(self, tensor: torch.Tensor) -> None:
-        """Multiply by factors 1 ± step."""
+    def _disturb(self, tensor: torch.Tensor, *, sparing: bool) -> None:
+        """Multiply by factors 1 ± step; where `sparing`, not what is exact."""
         factors = self._factors_for(tensor)
-        tensor.mul_(torch.where(_short(tensor), 1, factors) if self._exact else factors)
+        tensor.mul_(torch.where(_short(tensor), 1, factors) if sparing else factors)
 
     def _factors_for(self, tensor: torch.Tensor) -> torch.Tensor:
         """A factor for each element, those from a random place on, over and over where the tensor is large."""

@@ -135,6 +135,16 @@ def test_kink_that_one_rounding_decides_is_seen_wherever_the_two_numbers_stand(d
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("p", [2, 3])
+def test_a_root_of_a_whole_number_decides_a_kink_unless_it_is_a_square_root(dtype, p):
+    # The third root of 27 is 3 to one program and 3 less a digit to another.
+    c = case(dtype, x=[3.0, 0.0], dy=1.0)
+    expected = Reference(in_torch(lambda x: torch.relu(torch.linalg.vector_norm(x, p) - 3)), c).gradient("x")
+    assert compare(np.array([0.0, 0.0], dtype), expected).agrees
+    assert compare(np.array([1.0, 0.0], dtype), expected).agrees == (p == 3)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_no_gradient_is_known_where_one_rounding_decides_which_of_two_values_an_output_has(dtype):
     # 0.9·x rounds, and times 1e30 a rounding is more than a sigmoid can tell: 0, 1 and seldom a number between.
     function = in_torch(lambda x: torch.sigmoid((x * 0.9).diff() * 1e30))

@@ -46,7 +46,7 @@ def _multi_margin(d: Draft) -> dict[str, Spec]:
     reduction = d.option("reduction", REDUCTIONS)
     d.option("p", st.sampled_from((1, 2)))
     # Whole margins have ties at the edge; with a negative one it lies beyond the target.
-    d.option("margin", st.sampled_from((1.0, 0.5, 2.0, 1.0, 0.0, 3, -1.0)))
+    d.option("margin", st.sampled_from((1.0, np.float64(0.5), 2.0, 1.0, 0.0, 3, -1.0)))
     x = _samples(d, reduction)
     classes = x[-1] if x else 1
     # A single sample's target has an axis or none.

@@ -81,16 +81,17 @@ def judge_dtype_and_shape(bench: Bench, case: Case) -> None:
     for what, got, want, place in _pairs(answer, truth):
         bench.tally.count(1)
         if (got.dtype, got.shape) != (want.dtype, want.shape):
-            finding = f"it is {got.dtype} {got.shape}, torch's is {want.dtype} {want.shape}"
-            raise Broken(what, finding, case, script=_other_type(want, place))
+            raise _other_type(what, got, want, case, place)
 
 
-def _other_type(want: Array, place: str) -> list[str]:
-    """Lines that ask for an array of this dtype and shape."""
-    return [
+def _other_type(what: str, got: Array, want: Array, case: Case, place: str) -> Broken:
+    """The finding that an array is of another dtype or shape."""
+    lines = [
         f"got = np.asarray(ask(layer, *case){place})",
         f"wrong = (got.dtype.name, got.shape) != {(want.dtype.name, want.shape)!r}",
     ]
+    finding = f"it is {got.dtype} {got.shape}, torch's is {want.dtype} {want.shape}"
+    return Broken(what, finding, case, script=lines)
 
 
 def judge_nonfinite(bench: Bench, case: Case) -> None:
@@ -101,10 +102,8 @@ def judge_nonfinite(bench: Bench, case: Case) -> None:
     answer = bench.ask(case)
     reference = bench.reference(case)
     for what, got, want, place in _pairs(answer, reference.at_dtype):
-        if got.shape != want.shape:
-            continue  # the law of dtypes and shapes reports it
-        if got.dtype != want.dtype:
-            raise Broken(what, f"it is {got.dtype}, torch's is {want.dtype}", case, script=_other_type(want, place))
+        if (got.dtype, got.shape) != (want.dtype, want.shape):
+            raise _other_type(what, got, want, case, place)
         differ = ~_same(got, want)
         suspects = int(differ.sum())
         if suspects:
