@@ -31,8 +31,9 @@ def _stretched(d: Draft, shape: Shape, count: int) -> list[Shape]:
     """Shapes of one rank that broadcast, mostly all the same."""
     if not d(st.sampled_from((False, False, False, True))):
         return [shape] * count
-    sides = d(st.lists(st.integers(0, count), min_size=len(shape), max_size=len(shape)))
-    return [tuple(1 if side == k else n for n, side in zip(shape, sides, strict=True)) for k in range(count)]
+    # For each axis, in binary, those that have length 1 there; never all of them.
+    short = d(st.lists(st.integers(0, 2**count - 2), min_size=len(shape), max_size=len(shape)))
+    return [tuple(1 if bits >> k & 1 else n for n, bits in zip(shape, short, strict=True)) for k in range(count)]
 
 
 def _hinge_embedding(d: Draft) -> dict[str, Spec]:
@@ -76,8 +77,9 @@ def _cosine_embedding(d: Draft) -> dict[str, Spec]:
     d.option("margin", st.sampled_from((0.0, 0.5, -0.5, np.float64(0.3), -1, 1.0)))
     d.option("reduction", REDUCTIONS)
     samples = d.batch()
-    one, two = _stretched(d, (*samples, d(st.sampled_from((3, 2, 4, 1, 5, 0, 17)))), 2)
-    return {"input1": Real(one), "input2": Real(two), "target": _labels(d, samples)}
+    rows = _stretched(d, samples, 3)
+    one, two = _stretched(d, (d(st.sampled_from((3, 2, 4, 1, 5, 0, 17))),), 2)
+    return {"input1": Real(rows[0] + one), "input2": Real(rows[1] + two), "target": _labels(d, rows[2])}
 
 
 def _triplet(d: Draft, shape: Shape) -> dict[str, Spec]:
