@@ -327,7 +327,7 @@ def _norm(x: Array, p: float, axes: tuple[int, ...]) -> Array:
     extreme = size.max(axis=axes, keepdims=True, initial=0) if p > 0 else size.min(axis=axes, keepdims=True)
     if np.isinf(p):
         return np.asarray(extreme)
-    scale = np.where((extreme > 0) & np.isfinite(extreme), extreme, 1).astype(size.dtype)
+    scale = np.where((extreme > 0) & np.isfinite(extreme), extreme, 1)
     powers = (x / scale) ** 2 if p == 2 else (size / scale) ** p
     return np.asarray(scale * powers.sum(axis=axes, keepdims=True) ** (1 / p))
 

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from hypothesis import strategies as st
 
@@ -71,7 +72,7 @@ def _normalize(d: Draft) -> dict[str, Spec]:
     several = st.lists(axis, max_size=rank, unique_by=lambda n: n % rank).map(tuple)
     # Of the default, 1, there is more than chance would bring.
     d.option("dim", st.one_of(st.just(1) if rank > 1 else axis, axis, several))
-    d.option("eps", st.sampled_from((1e-12, 1e-12, 0.1, 2.0, 1)))
+    d.option("eps", st.sampled_from((1e-12, 1e-12, np.float64(0.1), 2.0, 1)))
     if d.config.get("p", 2.0) in (math.inf, -math.inf, -1.0):
         shape = tuple(max(n, 1) for n in shape)  # torch takes no maximum of nothing
     return {"x": Real(shape)}
