@@ -218,3 +218,9 @@ def test_an_option_that_float32_cannot_hold_is_refused(layer):
 def test_bad_call_is_refused_by_name(call, error, message):
     with pytest.raises(error, match=f"^{message}"):
         call()
+
+
+def test_softplus_is_the_identity_from_its_threshold_on():
+    y, _ = impl.Softplus()(np.array([20.0, 20.01]))
+    assert y[0] == 20 + np.log1p(np.exp(-20.0))
+    assert y[1] == 20.01

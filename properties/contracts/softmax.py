@@ -1,5 +1,6 @@
 """Contracts of softmax and its logarithm."""
 
+import numpy as np
 import torch
 from hypothesis import strategies as st
 
@@ -29,7 +30,7 @@ def _gumbel_softmax(d: Draft) -> dict[str, Spec]:
     if not axes:
         shape, axes = (3,), [-1, 0]
     d.option("dim", st.sampled_from(axes))
-    d.option("tau", st.sampled_from((1, 0.5, 2.0, 0.1, 10.0, 1)))
+    d.option("tau", st.sampled_from((1, 0.5, np.float64(2.0), 0.1, 10.0, 1)))
     return {"logits": Real(shape), "gumbels": Real(shape, grad=False)}
 
 
