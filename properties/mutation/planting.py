@@ -56,8 +56,8 @@ def planted(mutant: Mutant, declared_in: str = "", wanted: str = "") -> Iterator
     original = sys.modules[mutant.module].__spec__
     assert original is not None
     finder = _Finder(mutant, original)
-    needed = _needed(wanted) if wanted else None
-    names = [n for n in importers(mutant.module, declared_in) if needed is None or n in needed]
+    asked = needed(wanted) if wanted else sys.modules
+    names = [n for n in importers(mutant.module, declared_in) if n in asked]
     kept = {name: sys.modules.pop(name) for name in names}
     attributes = {name: _take_attribute(name) for name in kept}
     sys.meta_path.insert(0, finder)
@@ -90,13 +90,13 @@ def importers(*names: str) -> list[str]:
     return [n for n in loaded if n in found]
 
 
-def _needed(name: str) -> set[str]:
+def needed(name: str) -> set[str]:
     """A module and the loaded modules that it imports, directly or not."""
     found: set[str] = set()
     more = {name}
     while more:
         found |= more
-        more = {needed for n in more for needed in _imports_of(n) if needed in sys.modules} - found
+        more = {other for n in more for other in _imports_of(n) if other in sys.modules} - found
     return found
 
 
