@@ -51,13 +51,14 @@ class Expected:
 
     `value` is the truth in float64. `parts` are the terms of the budget from cheap to costly; most answers are within
     the first and never ask for the others. `nearby`, the reference's error at other points, and `jump`, what a kink
-    adds, are asked for by answers that are outside.
+    adds, are asked for by answers that are outside. A budget of more than `most`, all that T can hold, is infinite.
     """
 
     value: Array
     parts: tuple[Callable[[], Array | float], ...]
     nearby: Callable[[], float] = lambda: 0.0
     jump: Callable[[], Array | float] = lambda: 0.0
+    most: float = np.inf
 
     def budgets(self) -> Iterator[Array]:
         """The sum of the first part, of the first two, and so on to all of them."""
@@ -78,12 +79,13 @@ class Expected:
         # No digit of the array is known where all of it has cancelled. Which of its elements rounding hits how hard is
         # then the way of one implementation: the budget of each is that of all.
         cancelled = largest >= np.abs(self.value).max(initial=0.0, where=finite)
-        return np.maximum(whole, largest) if cancelled else whole
+        whole = np.maximum(whole, largest) if cancelled else whole
+        return np.where(whole > self.most, np.inf, whole)
 
     def replaced(self, value: Array, times: float = 1) -> Expected:
         """Another value with the same budget, or a multiple of it."""
         parts = tuple(lambda part=part: times * part() for part in self.parts)
-        return Expected(value, parts, lambda: times * self.nearby(), lambda: times * self.jump())
+        return Expected(value, parts, lambda: times * self.nearby(), lambda: times * self.jump(), self.most)
 
 
 class Reference:
@@ -178,8 +180,8 @@ class Reference:
             parts += [partial(self._own_error, pick, t), partial(self._movement, pick, t)]
             jump = partial(self._jump, pick, t, isinstance(place, str))
             last = cache(partial(self._nearby, pick)), cache(jump)
-            exact = Expected(t, (lambda: 0.0,))
-            self._known[place] = Expected(t, tuple(map(cache, parts)), *last) if t.dtype.kind == "f" else exact
+            exact, most = Expected(t, (lambda: 0.0,)), float(np.finfo(self._dtype).max)
+            self._known[place] = Expected(t, tuple(map(cache, parts)), *last, most) if t.dtype.kind == "f" else exact
         return self._known[place]
 
     def _rounding(self, t: Array) -> Array:

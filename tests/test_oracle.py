@@ -165,6 +165,16 @@ def test_tie_that_torch_finds_again_in_its_backward_has_a_finite_budget(dtype):
     assert not compare(np.array([3, 0, 0], dtype), expected).agrees
 
 
+def test_rounding_of_more_than_float32_can_hold_excuses_an_infinity():
+    # The reference is finite, for it has more digits; a layer in float32 has not.
+    function = in_torch(lambda x: (torch.exp(x.double()) - torch.exp(x.double().flip(0)))[0].to(x.dtype) + x[0])
+    x = np.array([300.0, 300.0])
+    overflown = Reference(function, case("float32", x=x, dy=1.0)).output(0)
+    assert compare(np.float32(np.inf), overflown).agrees
+    held = Reference(function, case("float64", x=x, dy=1.0)).output(0)
+    assert not compare(np.float64(np.inf), held).agrees
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_probabilities_inside_ctc_are_rounded_though_their_logarithms_are_all_but_zero(dtype):
     def loss(x):
