@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from ._moments import Axes, dot, inverse_root, moments, nothing, parameter, scal
 
 
 @dataclass(frozen=True)
-class _ChannelNorm:
+class _ChannelNorm(ABC):
     """What BatchNorm and InstanceNorm share, with x seen as (N, C, L): they differ in the axes of the statistics."""
 
     num_features: int
@@ -45,13 +46,13 @@ class _ChannelNorm:
         changes = self.training and self.track_running_stats
         return ("running_mean", "running_var", "num_batches_tracked") if changes else ()
 
+    @abstractmethod
     def _view(self, x: Array) -> Array:
         """x as (N, C, L), refused where torch refuses its shape."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _tracked(self, batches: Array) -> tuple[Array, float]:
         """num_batches_tracked after a batch, and the weight of that batch's statistics in the running ones."""
-        raise NotImplementedError
 
     def __call__(
         self,

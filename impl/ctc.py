@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,7 +106,7 @@ class _Lattice:
 
 
 @dataclass(frozen=True)
-class _CTC:
+class _CTC(ABC):
     """What both share: the loss. They differ in the gradient."""
 
     blank: int = 0
@@ -157,9 +158,9 @@ class _CTC:
 
         return y, backward
 
+    @abstractmethod
     def _slope(self, frames: Array, posterior: Array, losses: Array) -> Array:
         """The gradient for a cotangent of one, (T, N, C)."""
-        raise NotImplementedError
 
     def _lengths(self, word: str, given: Any, frames: Array) -> Array:
         name, lengths = type(self).__name__, np.asarray(given)

@@ -238,6 +238,7 @@ BAD = [
     (SDPA, lambda: attend((2, 1, 3), (3, 1, 3), (1, 3)), ValueError, "key"),
     (SDPA, lambda: attend((2, 1, 3), (2, 1, 3), (3, 1, 3)), ValueError, "value"),
     (SDPA, lambda: attend((4, 1, 3), (3, 1, 3), (1, 1, 3), layer=GROUPED), ValueError, "key"),
+    (SDPA, lambda: attend((4, 1, 3), (0, 1, 3), (1, 1, 3), layer=GROUPED), ValueError, "value"),
     (SDPA, lambda: attend((2, 3), (2, 3), (2, 3), attn_mask=ones(2, 2), layer=CAUSAL), ValueError, "attn_mask"),
     (SDPA, lambda: attend((2, 3), (2, 3), (2, 3), attn_mask=ones(3, 2)), ValueError, "attn_mask"),
     (SDPA, lambda: attend((2, 3), (2, 3), (2, 3), attn_mask=ones(1, 2, 2)), ValueError, "attn_mask"),

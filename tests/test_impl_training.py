@@ -115,3 +115,13 @@ def test_init_of_a_linear_layer_without_inputs_is_zero():
     params = Linear(0, 2).initial_parameters(np.random.default_rng(0))
     assert params["weight"].shape == (2, 0)
     np.testing.assert_array_equal(params["bias"], [0, 0])
+
+
+def test_a_layer_without_a_gradient_of_its_input_ends_the_chain_rule_with_its_name():
+    class Mute:
+        def __call__(self, x):
+            return x, lambda dy: {"z": dy}
+
+    _, backward = Sequential(ReLU(), Mute())(np.ones(2))
+    with pytest.raises(KeyError, match="layer 1 answers no gradient of its input x, but z"):
+        backward(np.ones(2))
