@@ -25,6 +25,7 @@ from gradjury.properties.mutation.mutants import mutants_of
 
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 DEAD = ("killed", "timed out")
+ORDER = (*DEAD, "elsewhere", "survived", "equivalent", "not tried")
 HEADERS = ("layer", "mutants", "killed", "elsewhere", "equivalent", "survived", "not tried", "rate")
 
 
@@ -57,7 +58,8 @@ def main(files: tuple[Path, ...], survivors: bool) -> None:
                 state = "elsewhere"
             states[mutant.id] = state
             used.setdefault(mutant.id, set()).add(name)
-        verdicts |= {mutant: state for mutant, state in states.items() if verdicts.get(mutant) not in DEAD}
+        for mutant_id, state in states.items():  # the first of these that any layer says
+            verdicts[mutant_id] = min(verdicts.get(mutant_id, state), state, key=ORDER.index)
         counts = {state: list(states.values()).count(state) for state in (*DEAD, *HEADERS[3:-1])}
         judged = len(states) - counts["equivalent"]
         rate = 100 * (judged - counts["survived"] - counts["not tried"]) / judged if judged else 100.0
