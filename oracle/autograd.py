@@ -115,7 +115,7 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         An operation that computes inside what may cancel there is taken apart first. So are sums where nothing is to be
         disturbed, but another way of computing to be seen.
         """
-        fused, computed = _kind(func)
+        name, fused, computed = _kind(func)
         if not self._step and func.name() in SUMS and args[0].dim() and args[0].numel() and args[0].is_floating_point():
             return _added_one_by_one(*args, **(kwargs or {}))
         if fused and not self._whole:
@@ -123,7 +123,6 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
             with self:
                 return decomposition_table[func](*args, **(kwargs or {}))
-        name = func.name().partition(".")[0]
         place = LOGARITHMS.get(name)
         if place is not None and not self._exact:
             args = (*args[:place], args[place] + (self._factors_for(args[place]) - 1), *args[place + 1 :])
@@ -157,11 +156,11 @@ def _pool(step: float, seed: int) -> torch.Tensor:
 
 
 @cache
-def _kind(func: Any) -> tuple[bool, tuple[bool, ...]]:
-    """Whether an operation is taken apart, and which of its results are new numbers."""
+def _kind(func: Any) -> tuple[str, bool, tuple[bool, ...]]:
+    """An operation's name without that of its variant, whether it is taken apart, and which results are new numbers."""
     name = func.name()
     new = tuple(kind.alias_info is None or name in IN_PLACE for kind in func._schema.returns)
-    return name in FUSED, new
+    return name.partition(".")[0], name in FUSED, new
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,24 @@ are those of the source as it is now: one that no file tells of is listed as not
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-import gradjury
 from gradjury import impl
-from gradjury.properties.mutation.command import read_declared
-from gradjury.properties.mutation.mutants import mutants_of
+from gradjury.properties.mutation.campaign import DEAD, Fate, Findings, State, reason_for
+from gradjury.properties.mutation.command import Declared, read_declared
+from gradjury.properties.mutation.mutants import Mutant, mutants_of
+from gradjury.properties.targets import own_layers
 
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
-DEAD = ("killed", "timed out")
-ORDER = (*DEAD, "elsewhere", "survived", "equivalent", "not tried")
-HEADERS = ("layer", "mutants", "killed", "elsewhere", "equivalent", "survived", "not tried", "rate")
+NOT_TRIED = "not tried"
+# What a mutant is called that several layers have: the first of these that one of them says.
+ORDER = ("killed", "timed out", "survived", "equivalent", NOT_TRIED)
+HEADERS = ("layer", "mutants", "killed", "elsewhere", "equivalent", "survived", NOT_TRIED, "rate")
 
 
 @click.command()
@@ -34,46 +36,29 @@ HEADERS = ("layer", "mutants", "killed", "elsewhere", "equivalent", "survived", 
 @click.option("--survivors", is_flag=True, help="List what survives, by module.")
 def main(files: tuple[Path, ...], survivors: bool) -> None:
     """Judge all layers by the results of several campaigns; exit status 1 where a layer has less than 99 %."""
-    own: dict[str, dict[str, str]] = {}
-    for file in files:
-        for layer in json.loads(file.read_text(encoding="utf-8"))["layers"]:
-            own[layer["layer"]] = {fate["id"]: state_of(fate) for fate in layer["fates"]}
-    killed = {name for fates in own.values() for name, state in fates.items() if state in DEAD}
+    tried, killed = read(files)
     declared = read_declared(EQUIVALENT)
     table = Table(box=None, pad_edge=False)
     for header in HEADERS:
         table.add_column(header, justify="left" if header == "layer" else "right")
     verdicts: dict[str, str] = {}
-    used: dict[str, set[str]] = {}
+    used: dict[str, list[str]] = {}
     low = 0
-    for name in (name for name in gradjury.contracts.ALL if hasattr(impl, name)):
-        fates = own.get(name, {})
-        states = {}
-        for mutant in mutants_of(getattr(impl, name)):
-            reason = declared.get(name, {}).get(mutant.id) or declared.get(mutant.module, {}).get(mutant.id)
-            state = fates.get(mutant.id, "not tried")
-            if mutant.same or (reason and state not in DEAD):
-                state = "equivalent"
-            elif state not in DEAD and mutant.id in killed:
-                state = "elsewhere"
-            states[mutant.id] = state
-            used.setdefault(mutant.id, set()).add(name)
-        for mutant_id, state in states.items():  # the first of these that any layer says
-            verdicts[mutant_id] = min(verdicts.get(mutant_id, state), state, key=ORDER.index)
-        counts = {state: list(states.values()).count(state) for state in (*DEAD, *HEADERS[3:-1])}
-        judged = len(states) - counts["equivalent"]
-        rate = 100 * (judged - counts["survived"] - counts["not tried"]) / judged if judged else 100.0
-        low += rate < 99
-        dead = counts["killed"] + counts["timed out"] + counts["elsewhere"]
-        cells = (len(states), dead, *(counts[header] for header in HEADERS[3:-1]), f"{rate:.1f} %")
-        table.add_row(name, *map(str, cells), style="red" if rate < 99 else "")
-    console = Console(width=120)
-    console.print(table)
-    alive = [name for name, state in verdicts.items() if state in ("survived", "not tried")]
+    for name in own_layers():
+        states = tried.get(name, {})
+        fates = [fate_of(mutant, name, states, killed, declared) for mutant in mutants_of(getattr(impl, name))]
+        for fate in fates:
+            mutant, verdict = fate.mutant.id, fate.reason if fate.reason == NOT_TRIED else fate.state
+            verdicts[mutant] = min(verdicts.get(mutant, verdict), verdict, key=ORDER.index)
+            used.setdefault(mutant, []).append(name)
+        one = Findings(name, tuple(fates))
+        low += not one.passed
+        table.add_row(name, *map(str, cells_of(one)), style="" if one.passed else "red")
+    Console(width=120).print(table)
+    alive = [name for name, state in verdicts.items() if state in ("survived", NOT_TRIED)]
     if survivors:
         for name in sorted(alive):
-            layers = ", ".join(sorted(used[name]))
-            click.echo(f"{verdicts[name]}: {name}  ({layers})")
+            click.echo(f"{verdicts[name]}: {name}  ({', '.join(sorted(used[name]))})")
     equivalent = sum(state == "equivalent" for state in verdicts.values())
     click.echo(
         f"{len(verdicts)} mutants of all layers: {equivalent} equivalent, {len(alive)} survive or were not tried, "
@@ -82,11 +67,36 @@ def main(files: tuple[Path, ...], survivors: bool) -> None:
     raise SystemExit(1 if low else 0)
 
 
-def state_of(fate: dict[str, Any]) -> str:
-    """What the layer's own trial said of a mutant; a declaration of that day is not looked at."""
-    if fate["elsewhere"] or fate["state"] == "equivalent":
-        return "survived" if fate["state"] == "equivalent" else "elsewhere"
-    return str(fate["state"])
+def read(files: Iterable[Path]) -> tuple[dict[str, dict[str, State]], set[str]]:
+    """What became of the mutants in each layer's own trial, and those that any layer's killed."""
+    tried: dict[str, dict[str, State]] = {}
+    killed: set[str] = set()
+    for file in files:
+        for layer in json.loads(file.read_text(encoding="utf-8"))["layers"]:
+            tried[layer["layer"]] = {f["id"]: f["state"] for f in layer["fates"] if not f["elsewhere"]}
+            killed |= {f["id"] for f in layer["fates"] if f["elsewhere"]}
+    killed |= {name for states in tried.values() for name, state in states.items() if state in DEAD}
+    return tried, killed
+
+
+def fate_of(mutant: Mutant, layer: str, states: Mapping[str, State], killed: Set[str], declared: Declared) -> Fate:
+    """What became of a mutant; a declaration of the day of the campaign is not looked at."""
+    state = states.get(mutant.id)
+    if state in DEAD:
+        return Fate(mutant, state)
+    reason = "it compiles to the same code" if mutant.same else reason_for(layer, mutant, declared)
+    if reason:
+        return Fate(mutant, "equivalent", reason=reason)
+    if mutant.id in killed:
+        return Fate(mutant, "killed", elsewhere="another layer")
+    return Fate(mutant, "survived", reason="" if state else NOT_TRIED)
+
+
+def cells_of(one: Findings) -> tuple[int | str, ...]:
+    """A layer's row, but for its name."""
+    missing = sum(fate.reason == NOT_TRIED for fate in one.fates)
+    alive = (one.count("equivalent"), one.count("survived") - missing, missing)
+    return len(one.fates), sum(fate.dead for fate in one.fates), one.elsewhere, *alive, f"{one.rate:.1f} %"
 
 
 if __name__ == "__main__":

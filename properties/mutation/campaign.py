@@ -23,6 +23,8 @@ from .routines import Routines
 from .running import tracing
 
 State = Literal["killed", "survived", "equivalent", "timed out"]
+# What a mutant that was noticed has come to.
+DEAD: tuple[State, ...] = ("killed", "timed out")
 # A mutant may take this many times as long as the layer without a fault, and this many seconds on top, before it counts
 # as one that never ends.
 PATIENCE, GRACE = 5, 60.0
@@ -43,6 +45,11 @@ class Fate:
     examples: int = 0
     reason: str = ""
     elsewhere: str = ""
+
+    @property
+    def dead(self) -> bool:
+        """Whether it was noticed."""
+        return self.state in DEAD
 
 
 @dataclass(frozen=True)
@@ -149,8 +156,10 @@ def campaign(
             work = [Job(try_mutant, (targets[n], m), most) for (n, m), most in zip(tried, limits, strict=True)]
             for done, result in crew.run(work):
                 n, mutant = tried[done]
-                fate = fates[n, mutant.id] = _fate(mutant, result, _reasons(targets[n], mutant, declared or {}))
-                if together and fate.state in ("killed", "timed out"):
+                fate = fates[n, mutant.id] = _fate(
+                    mutant, result, reason_for(targets[n].attribute, mutant, declared or {})
+                )
+                if together and fate.dead:
                     killed[mutant.id] = replace(fate, elsewhere=targets[n].attribute)
                 emit(Progress(n, counts[n], fate))
     found = []
@@ -171,9 +180,9 @@ def _without_trial(mutant: Mutant, lines: Mapping[str, set[int]]) -> Fate | None
     return None
 
 
-def _reasons(target: Target, mutant: Mutant, declared: Mapping[str, Mapping[str, str]]) -> str | None:
+def reason_for(layer: str, mutant: Mutant, declared: Mapping[str, Mapping[str, str]]) -> str | None:
     """Why a mutant that survives a layer's trial is equivalent; None where nobody has said."""
-    return declared.get(target.attribute, {}).get(mutant.id) or declared.get(mutant.module, {}).get(mutant.id)
+    return declared.get(layer, {}).get(mutant.id) or declared.get(mutant.module, {}).get(mutant.id)
 
 
 def _stale(target: Target, fates: Mapping[str, Fate], declared: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
@@ -186,11 +195,8 @@ def _stale(target: Target, fates: Mapping[str, Fate], declared: Mapping[str, Map
         *declared.get(target.attribute, {}),
         *(name for m, path in places for name in declared.get(m, {}) if name.startswith(f"{m}:{path} [")),
     ]
-    return tuple(name for name in dict.fromkeys(names) if name not in fates or _refuted(fates[name]))
-
-
-def _refuted(fate: Fate) -> bool:
-    return fate.state in ("killed", "timed out") and not fate.elsewhere
+    own = {name for name, fate in fates.items() if not fate.dead or fate.elsewhere}
+    return tuple(name for name in dict.fromkeys(names) if name not in own)
 
 
 def _baselines(crew: Crew, targets: Sequence[Target]) -> list[Baseline]:

@@ -85,7 +85,7 @@ def importers(*names: str) -> list[str]:
     loaded = [n for n in sys.modules if n.partition(".")[0] in packages]
     imports = {n: _imports_of(n) for n in loaded}
     found = {names[0]}
-    while more := {n for n, needed in imports.items() if n not in found and needed & found}:
+    while more := {n for n, used in imports.items() if n not in found and used & found}:
         found |= more
     return [n for n in loaded if n in found]
 
