@@ -9,7 +9,8 @@ from functools import partial
 
 import numpy as np
 
-from ...oracle.budget import Expected
+from ...oracle.budget import ALLOWED, Expected
+from ...oracle.compare import compare
 from ...oracle.referee import Fault
 from ...oracle.vjp import Answer, Array, Case
 from ..script import against_torch
@@ -95,8 +96,8 @@ def _other_type(what: str, got: Array, want: Array, case: Case, place: str) -> B
 
 
 def judge_nonfinite(bench: Bench, case: Case) -> None:
-    """NaN and infinities, put into the case, against where torch has them, and the whole numbers that come of it (which
-    of two NaN is the largest); other finite numbers are for the other laws.
+    """NaN and infinities, put into the case, against where torch has them; and the numbers beside them and those that
+    come of them (which of two NaN is the largest, and the slope at one).
     """
     case = with_special_values(case, bench.contract.finite)
     answer = bench.ask(case)
@@ -112,16 +113,35 @@ def judge_nonfinite(bench: Bench, case: Case) -> None:
             others = reference.alternatives
             while differ.any() and (other := next(others, None)) is not None:
                 differ &= _same(want, next(value for name, _, value, _ in _pairs(answer, other) if name == what))
-        bench.tally.count(want.size, excluded=suspects - int(differ.sum()))
+        numbers = want.dtype.kind == "f"  # they are counted with those beside them
+        bench.tally.count(0 if numbers else want.size, excluded=suspects - int(differ.sum()))
         if differ.any():
             index = tuple(int(i) for i in np.argwhere(differ)[0])
             finding = f"at {list(index)} it is {got[index]}, torch has {want[index]}"
             script = partial(against_torch, bench.contract, case, place, None)
             raise Broken(what, finding, case, script=script)
+        if numbers:
+            _judge_beside(bench, case, got, what, place)
+
+
+def _judge_beside(bench: Bench, case: Case, got: Array, what: str, place: str) -> None:
+    """The finite numbers beside those that are not."""
+    reference = bench.reference(case)
+    kind, _, name = what.rpartition(" ")
+    expected = reference.gradient(name) if kind == "gradient of" else reference.output(int(name))
+    both = np.isfinite(got) & np.isfinite(expected.value)
+
+    def script() -> list[str]:
+        return against_torch(bench.contract, case, place, np.where(both, allowance(expected), np.inf))
+
+    comparison = compare(np.where(both, got, expected.value), expected, enough=ALLOWED)
+    bench.tally.count(comparison.elements, comparison.excluded)
+    if not comparison.agrees:
+        raise Broken(what, "", case, comparison=comparison, script=script)
 
 
 def _same(got: Array, want: Array) -> Array:
-    """Where both are NaN, the same infinity, or both finite; integers where they are equal."""
+    """Where both are NaN, the same infinity, or both finite, however far apart; integers where they are equal."""
     if want.dtype.kind != "f":
         return np.asarray(got == want)
     with np.errstate(invalid="ignore"):
@@ -149,7 +169,7 @@ GRADIENTS = Law("gradients", "every gradient is autograd's, for a drawn cotangen
 DTYPE_AND_SHAPE = Law("dtype_and_shape", "outputs and gradients have torch's dtypes and shapes", judge_dtype_and_shape)
 NONFINITE_VALUES = Law(
     "nonfinite",
-    "NaN and infinities come out where torch has them",
+    "NaN and infinities come out where torch has them, and the numbers beside them are torch's",
     judge_nonfinite,
     strict=True,
 )

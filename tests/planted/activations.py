@@ -18,6 +18,14 @@ class ReLUPassesAtZero(impl.ReLU):
 
 
 @dataclass(frozen=True)
+class ReLUBlocksAtNaN(impl.ReLU):
+    """Where x is NaN the gradient is 0; torch lets the cotangent through."""
+
+    def __call__(self, x):
+        return np.maximum(x, 0), lambda dy: {"x": np.where(x > 0, dy, 0)}
+
+
+@dataclass(frozen=True)
 class LeakyReLUSlopeForgotten(impl.LeakyReLU):
     """The backward is that of ReLU."""
 
@@ -136,6 +144,7 @@ class SigmoidStale:
 
 FAULTS = [
     (ReLUPassesAtZero, "ReLU", "gradients"),
+    (ReLUBlocksAtNaN, "ReLU", "nonfinite"),
     (LeakyReLUSlopeForgotten, "LeakyReLU", "gradients"),
     (LeakyReLUMaskFromCotangent, "LeakyReLU", "linearity"),
     (SigmoidOfSigmoid, "Sigmoid", "finite_differences"),
