@@ -95,12 +95,15 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     The rounding errors of a computation, made large enough to be measured: Monte Carlo arithmetic (Parker, 1997). With
     `exact`, results that need few bits stay, too, unless they are roots: nothing was rounded there. With `whole`,
-    nothing is taken apart.
+    nothing is taken apart. With `normwise`, elements are off by ±step times the largest of their result: a mean that is
+    taken off twice carries what was lost at the largest to all others.
     """
 
-    def __init__(self, step: float, seed: int, *, exact: bool = False, whole: bool = False) -> None:
+    def __init__(
+        self, step: float, seed: int, *, exact: bool = False, whole: bool = False, normwise: bool = False
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._step, self._exact, self._whole = step, exact, whole
+        self._step, self._exact, self._whole, self._normwise = step, exact, whole, normwise
         self._random = random.Random(seed)
         self._factors = _pool(step, seed)
 
@@ -135,8 +138,12 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
     def _disturb(self, tensor: torch.Tensor, *, sparing: bool) -> None:
-        """Multiply by factors 1 ± step; where `sparing`, not what is exact."""
+        """Multiply by factors 1 ± step, or add what that is at the largest; where `sparing`, leave what is exact."""
         factors = self._factors_for(tensor)
+        if self._normwise:
+            largest = torch.where(tensor.isfinite(), tensor, 0).abs().max() if tensor.numel() else 0
+            tensor.add_(torch.where(tensor == 0, 0, (factors - 1) * largest))
+            return
         tensor.mul_(torch.where(_short(tensor), 1, factors) if sparing else factors)
 
     def _factors_for(self, tensor: torch.Tensor) -> torch.Tensor:

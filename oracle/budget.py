@@ -112,13 +112,15 @@ class Reference:
         """What torch answers in float64, and where rounding errors disturb it; first the tries of the budget.
 
         Where infinities meet, operations that are taken apart may answer otherwise: there are tries of both kinds. And
-        a large disturbance may push to one side what rounding leaves at zero or on either.
+        a large disturbance may push to one side what rounding leaves at zero or on either; the sign of what is small
+        beside others of its array is nobody's.
         """
         yield self.truth
         yield from self._moved
         yield from self._rounded_otherwise
         yield from self._tries(range(TRIES, 4 * TRIES))
         yield from self._tries(range(4 * TRIES, 7 * TRIES), whole=True)
+        yield from self._rounded_normwise
 
     def output(self, number: int) -> Expected:
         """What the output of this number should be."""
@@ -231,6 +233,14 @@ class Reference:
                 with RoundingErrors(step, seed, exact=True):
                     answers.append(self._ask(case))
         return answers
+
+    @property
+    def _rounded_normwise(self) -> Iterator[Answer]:
+        """The reference on the case as it is, with intermediate results off by the last digit of their largest."""
+        case, digit = self._case.astype(np.float64), 2 * unit_roundoff(self._dtype)
+        for seed in range(2 * TRIES):
+            with RoundingErrors(digit, seed, normwise=True):
+                yield self._ask(case)
 
     def _jump(self, pick: Callable[[Answer], Array], t: Array, is_gradient: bool) -> Array:
         """The largest difference of each element; infinite where t stops being finite, or no gradient is known."""

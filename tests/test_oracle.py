@@ -189,6 +189,15 @@ def test_probabilities_inside_ctc_are_rounded_though_their_logarithms_are_all_bu
     assert not compare(np.array([[[100 * u]], [[0]]], dtype), expected).agrees
 
 
+def test_the_sign_of_what_is_small_beside_others_of_its_array_is_nobodys():
+    def signs(*x):
+        reference = Reference(in_torch(lambda x: (x - 1) * torch.inf), case(np.float32, x=x))
+        return {float(answer.outputs[0][1]) for answer in reference.alternatives}
+
+    assert signs(2.0**30, 3.0) == {np.inf, -np.inf}  # a digit of the first is 128
+    assert signs(2.0**20, 3.0) == {np.inf}
+
+
 def test_rounding_errors_move_what_is_new_and_nothing_else():
     x = torch.zeros(1000).index_fill(0, torch.arange(500), 3.0)
     with RoundingErrors(STEP, seed=0):
