@@ -274,7 +274,7 @@ def _largest(bag: Array, found: Array, bags: int) -> tuple[Array, Array]:
     head[first] = True
     value = np.where(np.isnan(found) & ~head, -np.inf, found)
     top = np.maximum.reduceat(value, first, axis=0)[group]
-    place = np.where((value == top) | (np.isnan(top) & head), np.arange(len(found))[:, None], len(found))
+    place = np.where((value == top) | np.isnan(top), np.arange(len(found))[:, None], len(found))
     winner = np.minimum.reduceat(place, first, axis=0)
     y = np.zeros((bags, found.shape[1]), found.dtype)
     y[filled] = np.take_along_axis(found, winner, axis=0)

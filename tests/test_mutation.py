@@ -145,6 +145,9 @@ def test_code_that_only_checks_is_left_alone():
     assert not [m.id for m in mutants if m.minus.startswith("raise") or "p > k // 2" in m.minus]
     limits = [[re.findall(r"least=\w+", line) for line in (m.minus, m.plus)] for m in mutants]
     assert not [pair for pair in limits if all(pair) and pair[0] != pair[1]]
+    idle = [m.before for m in mutants_of(gradjury.impl.Dropout2d) if m.operator == "dropped statement"]
+    assert idle
+    assert not [text for text in idle if "_check_rank" in text]  # only that of Dropout1d does anything
 
 
 EVERYTHING = """

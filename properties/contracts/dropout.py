@@ -6,18 +6,27 @@ As in torch the mask plays no part in eval, at p = 0 and at p = 1.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from hypothesis import strategies as st
 
 from ..contract import Contract
 from ..domain import Domain, Draft
-from ..twins import Function
+from ..twins import Formula
 from ..values import Mask, Real, Shape, Spec
 
 
-def dropout(x: torch.Tensor, mask: torch.Tensor | None = None, p: float = 0.5, training: bool = True) -> torch.Tensor:
-    """x·mask/(1 - p)."""
+def dropout(
+    x: torch.Tensor,
+    mask: torch.Tensor | None = None,
+    p: float = 0.5,
+    training: bool = True,
+    ranks: tuple[int, ...] = (),
+) -> torch.Tensor:
+    """x·mask/(1 - p); x of other than these dimensions is refused, if there are any."""
+    if ranks and x.ndim not in ranks:
+        raise ValueError(f"x has {x.ndim} dimensions")
     if not training or p == 0 or not x.numel():
         return x.clone()
     if p == 1 or mask is None:
@@ -63,13 +72,14 @@ def _contract(
     formula: Callable[..., torch.Tensor],
     shape: Callable[[Draft], Shape],
     masked: Callable[[Shape], Shape],
+    **fixed: Any,
 ) -> Contract:
-    reference = Function(formula, ("x", "mask"), {"p": 0.5, "training": True})
+    reference = Formula(formula, ("x", "mask"), {"p": 0.5, "training": True}, fixed=fixed)
     return Contract(name, reference, _domain(shape, masked))
 
 
 Dropout = _contract("Dropout", dropout, lambda d: d.shape(), lambda x: x)
-Dropout1d = _contract("Dropout1d", dropout, lambda d: d.shape(2, 3), lambda x: (*x[:-1], 1))
+Dropout1d = _contract("Dropout1d", dropout, lambda d: d.shape(2, 3), lambda x: (*x[:-1], 1), ranks=(2, 3))
 Dropout2d = _contract("Dropout2d", dropout, lambda d: d.shape(2, 5), _channels(2))
 Dropout3d = _contract("Dropout3d", dropout, lambda d: d.shape(1, 5), lambda x: _channels(2 if len(x) == 5 else 1)(x))
 AlphaDropout = _contract("AlphaDropout", alpha_dropout, lambda d: d.shape(), lambda x: x)

@@ -112,7 +112,7 @@ def _embedding(d: Draft) -> dict[str, Spec]:
 
 def _embedding_bag(d: Draft) -> dict[str, Spec]:
     rows, table = _table(d)
-    mode = d.option("mode", st.sampled_from(("mean", "sum", "max", "sum")))
+    mode = d.option("mode", st.sampled_from(("mean", "max", "sum", "max", "sum")))
     d.option("scale_grad_by_freq", st.just(False) if mode == "max" else st.sampled_from((False, False, False, True)))
     last = d.option("include_last_offset", st.booleans())
     specs: dict[str, Spec] = {}

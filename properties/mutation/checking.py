@@ -3,7 +3,7 @@
 It is told by what it does, not by where it stands:
 - `raise` and `assert`, and an `if` or a loop whose body does nothing else, with its condition;
 - a function that may raise, answers nothing and sets nothing; and, where it stands as a statement, a call of any
-  function that may raise and sets nothing;
+  function that may raise and sets nothing, or whose body is empty;
 - an argument for a parameter that its function uses in such code only, the parameter's default, and a local variable
   that is used so;
 - and `__init__`, `__post_init__`, which no forward or backward calls.
@@ -78,7 +78,7 @@ class Checking:
             return self._all_check(node.body, routine)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             goal = self._resolve(node.value, routine)
-            return goal is not None and _may_raise(goal.node)
+            return goal is not None and (_may_raise(goal.node) or _is_empty(goal.node))
         return id(node) in self._nodes
 
     def _checking_names(self, routine: Routine) -> set[str]:
@@ -103,6 +103,13 @@ def _may_raise(node: ast.AST) -> bool:
     own = list(_own_nodes(node))
     sets = any(isinstance(n, ast.Attribute | ast.Subscript) and isinstance(n.ctx, ast.Store) for n in own)
     return not sets and any(isinstance(n, ast.Raise | ast.Assert) for n in own)
+
+
+def _is_empty(node: ast.AST) -> bool:
+    """Whether a function does nothing: a place for the checks of subclasses."""
+    return isinstance(node, Function) and all(
+        isinstance(n, ast.Pass) or (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)) for n in node.body
+    )
 
 
 def _answers(node: ast.AST) -> bool:
