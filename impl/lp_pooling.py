@@ -27,12 +27,7 @@ def _power(x: Array, exponent: float) -> Array:
         return np.sqrt(x)
     if exponent == -0.5:
         return np.reciprocal(np.sqrt(x))
-    return np.asarray(np.power(x, x.dtype.type(exponent)))
-
-
-def _power_backward(dy: Array, x: Array, exponent: float) -> Array:
-    """dy times the derivative of a power."""
-    return np.asarray(dy * (x.dtype.type(exponent) * _power(x, exponent - 1)))
+    return np.asarray(np.power(x, exponent))
 
 
 def _sign(x: Array) -> Array:
@@ -88,19 +83,18 @@ class _LPPool:
         cells = math.prod(shape.kernel)
         with np.errstate(all="ignore"):
             # In torch's order: powers of odd order cancel, and where exactly nothing is left there is no gradient.
-            mean = sums_in_order(_power(batch, norm), axes) / counts
-            total = mean * cells
+            total = sums_in_order(_power(batch, norm), axes) / counts * cells
             y = _power(total, 1 / norm)
         unbatched = y.shape if x.ndim == batch.ndim else y.shape[1:]
 
         def backward(dy: Array) -> Gradients:
             dy = _check.cotangent(name, dy, unbatched).reshape(y.shape)
             back = [turned(axis, n) for axis, n in zip(axes, spatial, strict=True)]
-            sign = _sign(mean)
             with np.errstate(all="ignore"):
-                dmean = _power_backward(dy, total, 1 / norm) * cells * sign
-                share = np.where(mean == 0, 0, dmean) * sign / counts
-                dx = _power_backward(sums(share, back, last_first=True), batch, norm)
+                dtotal = dy * _power(total, 1 / norm - 1)
+                # Of the sign, which torch multiplies with twice, it is left that it is 0 at 0 and at NaN.
+                share = np.where(total == 0, 0, dtotal) * np.abs(_sign(total)) * cells / counts
+                dx = sums(share, back, last_first=True) * _power(batch, norm - 1)
             return {"x": dx.reshape(x.shape)}
 
         return y.reshape(unbatched), backward

@@ -12,11 +12,10 @@ from ._check import Array, Backward, Gradients
 
 def _neighbours(a: Array, before: int, after: int) -> Array:
     """Σ of a over the channels c - before … c + after, those that exist."""
-    channels = a.shape[1]
     total = a.copy()
-    for step in range(1, min(before, channels - 1) + 1):
+    for step in range(1, before + 1):
         total[:, step:] += a[:, :-step]
-    for step in range(1, min(after, channels - 1) + 1):
+    for step in range(1, after + 1):
         total[:, :-step] += a[:, step:]
     return total
 
@@ -59,8 +58,6 @@ class LocalResponseNorm:
         name = type(self).__name__
         (x,) = _check.real(name, x=x)
         self._check_rank(x)
-        if not x.size:
-            return x.copy(), lambda dy: {"x": _check.cotangent(name, dy, x.shape).copy()}
         alpha, beta, k = (x.dtype.type(option) for option in (self.alpha, self.beta, self.k))
         share = alpha / x.dtype.type(self.size)
         before, after = self.size // 2, (self.size - 1) // 2

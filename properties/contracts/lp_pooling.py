@@ -17,9 +17,7 @@ from ..twins import Module
 from ..values import Array, Brush, Real, Spec
 from .pooling import window
 
-# A negative order is left out (torch takes it, though it is no norm): reciprocals of both signs cancel at a pole of y,
-# where nothing but rounding is left of it.
-NORMS = st.sampled_from((2.0, 1, 3.0, math.inf, 2, 1.5, 0.5, 1.0, 4.0, -math.inf, 3, 2.5))
+NORMS = st.sampled_from((2.0, 1, 3.0, math.inf, 2, 1.5, 0.5, -1, 1.0, 4.0, -math.inf, 3, -2.0, 2.5))
 
 
 @dataclass(frozen=True)
@@ -39,8 +37,9 @@ def _lp_pool(rank: int, d: Draft) -> dict[str, Spec]:
     # With infinite p torch pools maxima, which takes a tuple for a single axis, and kernels longer than the input.
     finite = not math.isinf(norm)
     shape = window(d, rank, padded=False, tuples=rank > 1 or not finite, whole=rank == 3 and finite)
-    # Powers of odd or fractional order are of x, not of |x|, so that with negative numbers much is NaN.
-    if finite and norm % 2 and d(st.booleans()):
+    # Powers of odd or fractional order are of x, not of |x|, so that with negative numbers much is NaN; and reciprocals
+    # of both signs cancel at a pole of y, where nothing but rounding is left of it.
+    if finite and norm % 2 and (norm < 0 or d(st.booleans())):
         return {"x": Magnitudes(shape)}
     return {"x": Real(shape)}
 

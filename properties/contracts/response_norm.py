@@ -1,5 +1,6 @@
 """Contracts of the normalisation of channels by their neighbours."""
 
+import numpy as np
 import torch
 from hypothesis import strategies as st
 
@@ -10,11 +11,11 @@ from ..values import Real, Spec
 
 
 def _options(d: Draft) -> None:
-    d.option("size", st.sampled_from((3, 2, 5, 4, 1, 7)))
+    d.option("size", st.sampled_from((3, 2, np.int64(5), 4, 1, 7)))
     # The defaults leave nearly all of x as it is: larger numbers show more.
-    d.option("alpha", st.sampled_from((1.0, 1e-4, 0.5, 3.0, 1, 0.0)))
-    d.option("beta", st.sampled_from((0.75, 0.5, 1.0, 2.0, 0.0, -0.5)))
-    d.option("k", st.sampled_from((1.0, 2.0, 1, 0.5)))
+    d.option("alpha", st.sampled_from((1.0, 1e-4, np.float64(0.5), 3.0, 1, 0.0)))
+    d.option("beta", st.sampled_from((0.75, 0.5, 1.0, np.float64(2.0), 0.0, -0.5)))
+    d.option("k", st.sampled_from((1.0, 2.0, 1, np.float64(0.5))))
 
 
 def _channels(d: Draft) -> int:
