@@ -301,6 +301,18 @@ def test_layers_together_kill_the_faults_in_code_that_they_share(write):
     assert [findings.stale for findings in together] == [(wrong, gone), (gone,)]
 
 
+def test_only_mutants_that_are_asked_for_are_tried(write):
+    write("ramps", RAMPS)
+    layer = Target("ramps", "Six", "ReLU6", False, 10, 0, "")
+    gone, other = "ramps:ramp [sign] gone -> b #1", "ramps:ramp [dropped term] c + d -> c #1"
+    (some,) = campaign([layer], declared={"Six": dict.fromkeys((gone, other), "a reason")}, keyword="[sign]")
+    assert some.fates
+    assert all("[sign]" in fate.mutant.id for fate in some.fates)
+    assert some.stale == (gone,)
+    with pytest.raises(TargetError, match="no mutant of these layers has 'sine' in its id"):
+        campaign([layer], keyword="sine")
+
+
 def test_all_faults_in_our_tanh_are_killed():
     (findings,) = campaign([Target("gradjury.impl", "Tanh", "Tanh", True, 20, 0, "")])
     assert {fate.state for fate in findings.fates} == {"killed"}

@@ -4,8 +4,9 @@
     python -m benchmarks.mutation pooling.json activation.json …
 
 A campaign over all layers takes hours, so that families of layers are tried apart. A mutant of code that families share
-is killed if a trial of any of them killed it. Declarations are read from equivalent.toml as it is now, and the mutants
-are those of the source as it is now: one that no file tells of is listed as not tried, and counts as surviving.
+is killed if a trial of any of them killed it; what was tried again counts as it was last. Declarations are read from
+equivalent.toml as it is now, and the mutants are those of the source as it is now: one that no file tells of is listed
+as not tried, and counts as surviving.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def read(files: Iterable[Path]) -> tuple[dict[str, dict[str, State]], set[str]]:
     killed: set[str] = set()
     for file in files:
         for layer in json.loads(file.read_text(encoding="utf-8"))["layers"]:
-            tried[layer["layer"]] = {f["id"]: f["state"] for f in layer["fates"] if not f["elsewhere"]}
+            states = {f["id"]: f["state"] for f in layer["fates"] if not f["elsewhere"]}
+            tried.setdefault(layer["layer"], {}).update(states)
             killed |= {f["id"] for f in layer["fates"] if f["elsewhere"]}
     killed |= {name for states in tried.values() for name, state in states.items() if state in DEAD}
     return tried, killed

@@ -123,6 +123,7 @@ def campaign(
     emit: Callable[[Progress], None] = lambda progress: None,  # noqa: ARG005
     limit: float | None = None,
     together: bool = False,
+    keyword: str = "",
 ) -> list[Findings]:
     """Try every mutant of every target, `jobs` at a time.
 
@@ -131,11 +132,19 @@ def campaign(
     `limit`: how many seconds a mutant is given; by default PATIENCE times the trial of the original, and GRACE.
     `together`: judge the layers' trials as one suite: a mutant of code that several of them run is tried with one after
     the other until it is killed, and is then killed for all of them.
+    `keyword`: only mutants whose id contains it.
 
-    Raises TargetError where a layer cannot be loaded, has no source, or breaks a law without any fault.
+    Raises TargetError where a layer cannot be loaded, has no source, or breaks a law without any fault, and where no
+    mutant's id contains the keyword.
     """
+    declared = {table: {m: why for m, why in some.items() if keyword in m} for table, some in (declared or {}).items()}
     with Crew(jobs) as crew:
-        baselines = _baselines(crew, targets)
+        baselines = [
+            replace(baseline, mutants=[mutant for mutant in baseline.mutants if keyword in mutant.id])
+            for baseline in _baselines(crew, targets)
+        ]
+        if keyword and not any(baseline.mutants for baseline in baselines):
+            raise TargetError(f"no mutant of these layers has {keyword!r} in its id")
         counts = [sum(not mutant.same for mutant in baseline.mutants) for baseline in baselines]
         for number in range(len(baselines)):
             emit(Progress(number, counts[number]))
@@ -156,9 +165,7 @@ def campaign(
             work = [Job(try_mutant, (targets[n], m), most) for (n, m), most in zip(tried, limits, strict=True)]
             for done, result in crew.run(work):
                 n, mutant = tried[done]
-                fate = fates[n, mutant.id] = _fate(
-                    mutant, result, reason_for(targets[n].attribute, mutant, declared or {})
-                )
+                fate = fates[n, mutant.id] = _fate(mutant, result, reason_for(targets[n].attribute, mutant, declared))
                 if together and fate.dead:
                     killed[mutant.id] = replace(fate, elsewhere=targets[n].attribute)
                 emit(Progress(n, counts[n], fate))
@@ -166,7 +173,7 @@ def campaign(
     for n, (target, baseline) in enumerate(zip(targets, baselines, strict=True)):
         own = {mutant.id: fates[n, mutant.id] for mutant in baseline.mutants}
         last = tuple(killed.get(name, fate) if fate.state == "survived" else fate for name, fate in own.items())
-        found.append(Findings(target.attribute, last, _stale(target, own, declared or {})))
+        found.append(Findings(target.attribute, last, _stale(target, own, declared)))
     return found
 
 

@@ -46,6 +46,7 @@ Declared = dict[str, dict[str, str]]
     help="A TOML file: a table for a layer, or for a module that layers run, of mutants by id that nothing can tell "
     "from the original, with reasons.",
 )
+@click.option("-k", "keyword", default="", metavar="TEXT", help="Only mutants whose id contains this.")
 @click.option(
     "--together",
     is_flag=True,
@@ -64,6 +65,7 @@ def mutate(
     fixed: tuple[str, ...],
     strict: bool | None,
     equivalent: Path | None,
+    keyword: str,
     together: bool,
     json_file: Path | None,
     jobs: int,
@@ -96,7 +98,9 @@ def mutate(
     started = time.perf_counter()
     try:
         with Rows(Console(), [target.attribute for target in targets]) as rows:
-            found = campaign(targets, jobs or os.cpu_count() or 1, declared, rows.take, together=together)
+            found = campaign(
+                targets, jobs or os.cpu_count() or 1, declared, rows.take, together=together, keyword=keyword
+            )
     except JobError as error:
         raise TargetError(str(error)) from error
     show(Console(), found, time.perf_counter() - started, seed)
