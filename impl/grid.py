@@ -98,7 +98,7 @@ class GridSample:
         @np.errstate(invalid="ignore")
         def backward(dy: Array) -> Gradients:
             dy = _check.cotangent("GridSample", dy, shape).reshape(y.shape)
-            dplanes = np.zeros(planes.size, np.float64)
+            dplanes = np.zeros(planes.size)
             slopes = np.zeros((rank, n, points), dy.dtype)
             # Two cells side by side have slopes of opposite sign; torch adds them up before they meet an infinite dy.
             before = np.zeros((rank, *y.shape), dy.dtype) if self._early(rank) and not np.isfinite(dy).all() else None
@@ -154,8 +154,8 @@ class GridSample:
         for cell, weight, change in zip(cells, weights, steep, strict=True):
             inside = (cell >= 0) & (cell <= n - 1)
             if rank == 3 and self.padding_mode == "zeros":
-                weight, change = np.where(inside, weight, 0), np.where(inside, change, 0)
-            taps.append(_Tap(np.where(inside, cell, 0).astype(np.int64), inside, weight, change))
+                weight = np.where(inside, weight, 0)
+            taps.append(_Tap(cell.astype(np.int64), inside, weight, change))
         return taps, slope
 
     def _moved(self, position: Array, n: int) -> tuple[Array, Array]:
@@ -167,7 +167,7 @@ class GridSample:
             low = 0 if self.align_corners else -0.5
             period = 2 * (n - 1) if self.align_corners else 2 * n
             if not period:
-                return np.zeros_like(position), np.zeros_like(position)
+                return np.zeros_like(position), slope
             there = np.abs(position - low)
             there = there - np.trunc(there / period) * period
             back = period - there

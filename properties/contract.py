@@ -56,7 +56,7 @@ class Contract:
 
     Two kinds of exception, each with its reason. `conventions`: cases in which torch's gradient is on purpose not the
     derivative of its forward (a clamp that lets the gradient pass); there the gradient is held against torch's alone.
-    `finite`: inputs that are never made NaN or infinite. `narrowing` is not the contract's but the layer's.
+    `finite`: inputs that are never made NaN or infinite, of a configuration. `narrowing` is not the contract's but the layer's.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Contract:
     laws: tuple[Law, ...] = field(default=())
     scalar: Scalar | None = None
     conventions: Mapping[str, Callable[[Case], bool]] = field(default_factory=dict)
-    finite: Mapping[str, str] = field(default_factory=dict)
+    finite: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda config: {}  # noqa: ARG005
     narrowing: Narrowing = field(default_factory=Narrowing)
 
     @property

@@ -1,6 +1,7 @@
 """Facts about resampling and sampling that were worked out by hand, and what is refused."""
 
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -91,6 +92,22 @@ def test_fused_rounds_once():
     third = np.array([1 / 3])
     assert third * 1.5 - 0.5 == 0
     assert _resampling.fused(third, 1.5, -0.5) == -(2.0**-55)
+    for a, b, c in np.random.default_rng(0).uniform(-1, 1, (1000, 3)):
+        exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
+        assert _resampling.fused(np.array([a]), b, c) == float(exact)
+
+
+@pytest.mark.parametrize(("rank", "slope"), [(2, 4 - 1), (3, 9 - 4)])
+def test_positions_are_rounded_as_torch_rounds_them(rank, slope):
+    # Position 2 of 11 cells; in two dimensions torch's is a digit below it.
+    x = np.square(np.arange(11, dtype=np.float32)).reshape(*[1] * (rank + 1), 11)
+    at = np.zeros((*[1] * (rank + 1), rank), np.float32)
+    at[..., 0] = -6 / 11
+    tensors = torch.tensor(x), torch.tensor(at, requires_grad=True)
+    torch.nn.functional.grid_sample(*tensors, align_corners=False).sum().backward()
+    assert tensors[1].grad[..., 0].item() == slope * 5.5
+    y, backward = impl.GridSample()(x, at)
+    assert backward(np.ones_like(y))["grid"][..., 0].item() == slope * 5.5
 
 
 X = image([1.0, 2.0], [3.0, 5.0])

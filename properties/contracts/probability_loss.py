@@ -78,7 +78,7 @@ BCELoss = Contract(
     "BCELoss",
     Function(binary_cross_entropy, ("x", "target", "weight"), {"reduction": "mean"}),
     _bce,
-    finite={"x": PROBABILITY, "target": PROBABILITY},
+    finite=lambda config: {"x": PROBABILITY, "target": PROBABILITY},  # noqa: ARG005
 )
 BCEWithLogitsLoss = Contract(
     "BCEWithLogitsLoss",

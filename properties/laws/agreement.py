@@ -99,7 +99,7 @@ def judge_nonfinite(bench: Bench, case: Case) -> None:
     """NaN and infinities, put into the case, against where torch has them; and the numbers beside them and those that
     come of them (which of two NaN is the largest, and the slope at one).
     """
-    case = with_special_values(case, bench.contract.finite)
+    case = with_special_values(case, bench.contract.finite(bench.config))
     answer = bench.ask(case)
     reference = bench.reference(case)
     for what, got, want, place in _pairs(answer, reference.at_dtype):
