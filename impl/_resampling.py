@@ -29,8 +29,8 @@ DENSE = 128
 class Taps:
     """y[i] = Σ weight[i, k] · x[index[i, k]] over k < count[i], along an axis of `cells` cells.
 
-    Every output has a tap, and index[:, k] never falls. `skipped`: the matrix is the identity, and torch's forward
-    skips the axis, while its backward touches all taps.
+    Every output has a tap, and index[:, k] never falls; from count[i] on neither index nor weight is looked at.
+    `skipped`: the matrix is the identity, and torch's forward skips the axis, while its backward touches all taps.
     """
 
     cells: int
@@ -165,10 +165,10 @@ def _centres(
     return np.asarray(scale * steps if align else multiply_add(steps + dtype(0.5), scale, dtype(-0.5)))
 
 
-def _split(position: Array, cells: int) -> tuple[Array, Array]:
+def _split(position: Array) -> tuple[Array, Array]:
     """The cell before a position, and how far the position is from it, 0 to 1."""
-    left = np.minimum(np.floor(position.astype(np.float32)).astype(np.int64), cells - 1)
-    return left, (position - left.astype(position.dtype)).clip(0, 1)
+    left = np.floor(position.astype(np.float32)).astype(np.int64)
+    return left, np.maximum(position - left.astype(position.dtype), 0)
 
 
 def linear(cells: int, out: int, factor: float | None, align: bool, dtype: Any) -> Taps:
@@ -176,7 +176,7 @@ def linear(cells: int, out: int, factor: float | None, align: bool, dtype: Any) 
     if cells == out:
         index = np.arange(out).repeat(2).reshape(out, 2)
         return _uniform(cells, index, np.tile(np.array([1, 0], dtype), (out, 1)))
-    left, share = _split(np.maximum(_centres(cells, out, factor, align, dtype), 0), cells)
+    left, share = _split(np.maximum(_centres(cells, out, factor, align, dtype), 0))
     return _uniform(cells, left[:, None] + np.arange(2), np.stack([1 - share, share], axis=1))
 
 
@@ -184,7 +184,7 @@ def cubic(
     cells: int, out: int, factor: float | None, align: bool, dtype: Any, multiply_add: MultiplyAdd = fused
 ) -> Taps:
     """Four cells around the position, weighted by cubic convolution with A = -¾; edges repeat."""
-    left, share = _split(_centres(cells, out, factor, align, dtype, multiply_add), cells)
+    left, share = _split(_centres(cells, out, factor, align, dtype, multiply_add))
     return _uniform(cells, left[:, None] + np.arange(-1, 3), cubic_weights(share))
 
 
@@ -231,7 +231,7 @@ def antialiased(
     weight = kernel((distance * np.float64(1 / wide)).astype(dtype))
     weight = np.where(np.arange(count.max()) < count[:, None], weight, 0)
     weight = (weight / weight.sum(axis=1, keepdims=True)).astype(dtype)
-    return Taps(cells, index.clip(0, cells - 1), weight, count, skipped)
+    return Taps(cells, index, weight, count, skipped)
 
 
 def area(cells: int, out: int, factor: float | None, dtype: Any) -> Taps:  # noqa: ARG001
@@ -240,7 +240,7 @@ def area(cells: int, out: int, factor: float | None, dtype: Any) -> Taps:  # noq
     count = end - first
     index = first[:, None] + np.arange(count.max())
     weight = np.broadcast_to(1 / count[:, None].astype(dtype), index.shape)
-    return Taps(cells, index.clip(0, cells - 1), weight, count)
+    return Taps(cells, index, weight, count)
 
 
 def copy(cells: int, out: int, factor: float | None, dtype: Any) -> Taps:  # noqa: ARG001

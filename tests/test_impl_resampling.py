@@ -88,6 +88,19 @@ def test_infinity_stays_within_its_taps():
     assert np.isfinite(backward(line(np.nan, 0, 0, 0, 0, 0))["x"][..., 2])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact"])
+@pytest.mark.parametrize("rank", [1, 2])
+def test_nearest_cells_are_torchs_at_any_size(mode, dtype, rank):
+    sizes = [{"size": (n,) * rank} for n in (1, 2, 3, 7, 10, 31, 64, 65, 99, 130, 1001)]
+    factors = [{"scale_factor": factor} for factor in (1.0, 1.1, 1.7, 2.0, 2.3, 3.3, 10.1)]
+    for cells in (1, 2, 3, 5, 9, 17, 32, 39, 100, 127, 1000):
+        x = np.arange(cells, dtype=dtype).reshape(1, 1, cells, *[1] * (rank - 1))
+        for options in (*sizes, *factors):
+            y = torch.nn.functional.interpolate(torch.tensor(x), mode=mode, **options)
+            np.testing.assert_array_equal(impl.Interpolate(mode=mode, **options)(x)[0], y.numpy())
+
+
 def test_fused_rounds_once():
     third = np.array([1 / 3])
     assert third * 1.5 - 0.5 == 0

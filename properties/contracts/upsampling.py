@@ -84,7 +84,8 @@ def _resampled(d: Draft, options: Mapping[str, Any], rank: int, antialias: bool 
     longer = st.sampled_from((0, 1, 2, 3, 4, 5) * 3 + ((260,) if rank == 1 else ()))
     least = [math.ceil(1 / f) for f in each]
     several = st.tuples(*[longer] * rank).map(lambda more: tuple(map(operator.add, least, more)))
-    cells = d(several.filter(usable))
+    same = several if size is None else st.just(_each(size, rank))
+    cells = d(st.one_of(several, several, several, same).filter(usable))
     return {"x": Real((d(st.sampled_from((1, 2, 3, 2, 1, 0))), d.size(3), *cells))}
 
 
