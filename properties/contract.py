@@ -56,7 +56,8 @@ class Contract:
 
     Two kinds of exception, each with its reason. `conventions`: cases in which torch's gradient is on purpose not the
     derivative of its forward (a clamp that lets the gradient pass); there the gradient is held against torch's alone.
-    `finite`: inputs that are never made NaN or infinite, of a configuration. `narrowing` is not the contract's but the layer's.
+    `finite`: inputs of a configuration that are never made NaN or infinite. `narrowing` is not the contract's but the
+    layer's.
     """
 
     name: str
