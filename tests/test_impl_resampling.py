@@ -101,6 +101,21 @@ def test_nearest_cells_are_torchs_at_any_size(mode, dtype, rank):
             np.testing.assert_array_equal(impl.Interpolate(mode=mode, **options)(x)[0], y.numpy())
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("align", [False, True])
+@pytest.mark.parametrize("mode", ["linear", "bicubic"])
+def test_taps_are_torchs_as_infinities_show(mode, align, dtype):
+    flat = [1] if mode == "bicubic" else []
+    sizes = [{"size": (n, *flat)} for n in range(1, 16)]
+    factors = [{"scale_factor": (factor, *map(float, flat))} for factor in (1.1, 1.3, 1.7, 2.3, 3.3)]
+    for cells in range(1, 16):
+        # Each sample has one infinity: with a tap of weight 0 it makes NaN.
+        x = np.where(np.eye(cells), np.inf, 0).astype(dtype).reshape(cells, 1, cells, *flat)
+        for options in (*sizes, *factors):
+            y = torch.nn.functional.interpolate(torch.tensor(x), mode=mode, align_corners=align, **options)
+            np.testing.assert_array_equal(impl.Interpolate(mode=mode, align_corners=align, **options)(x)[0], y.numpy())
+
+
 def test_fused_rounds_once():
     third = np.array([1 / 3])
     assert third * 1.5 - 0.5 == 0
