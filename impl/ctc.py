@@ -90,9 +90,7 @@ class _Lattice:
         beta = np.full(self.classes.shape, -np.inf, alpha.dtype)
         for t in reversed(range(len(alpha))):
             now, said = (last == t)[:, None], self.said(t)
-            behind = np.where(
-                (last > t)[:, None], _step(beta[:, ::-1], jumps)[:, ::-1], np.where(now & ends, 0, -np.inf)
-            )
+            behind = np.where((last > t)[:, None], _step(beta[:, ::-1], jumps)[:, ::-1], 0)
             if self.exact:
                 behind = behind - _level(behind)
             beta = np.where(now & ~ends, -np.inf, behind + said)  # a NaN is not said where nothing is said behind it

@@ -108,10 +108,11 @@ def _ctc(d: Draft) -> dict[str, Spec]:
     blank = d.option("blank", st.integers(0, classes - 1))
     frames = d(st.sampled_from((4, 5, 3, 6, 8, 2, 1)))
     samples = batch[0] if batch else 1
-    # Mostly enough frames for the labels, repeated ones needing one more.
+    # Mostly enough frames for the labels, repeated ones needing one more; now and then any number, 0 too.
     lengths = st.sampled_from((2, 1, 3, 0, 2, 1, 4)) if classes > 1 else st.just(0)  # a label is no blank
     counts = [d(lengths) for _ in range(samples)]
-    spoken = [d(st.integers(min(frames, n), frames)) for n in counts]
+    few = d(st.sampled_from((False,) * 7 + (True,)))
+    spoken = [d(st.sampled_from((0, 1, frames)) if few else st.integers(min(frames, n), frames)) for n in counts]
     shape = (frames, *batch, classes)
     log_probs: Spec = LogProbabilities(shape) if d(st.booleans()) else Real(shape)
     specs: dict[str, Spec] = {"log_probs": log_probs}

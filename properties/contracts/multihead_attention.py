@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from hypothesis import strategies as st
 
@@ -37,7 +38,7 @@ def dropped(d: Draft, p: float, shapes: Mapping[str, Shape]) -> dict[str, Spec]:
 
 
 def _attention(d: Draft) -> dict[str, Spec]:
-    heads = d.option("num_heads", st.sampled_from((2, 1, 3, 2)))
+    heads = d.option("num_heads", st.sampled_from((2, 1, 3, np.int64(2))))
     e = d.option("embed_dim", st.sampled_from((heads, 2 * heads, 3 * heads, 2 * heads)))
     sizes = [d.option(name, st.sampled_from((None, None, 3, 5, e))) or e for name in ("kdim", "vdim")]
     bias = d.option("bias", st.sampled_from((True, True, False)))
@@ -61,7 +62,8 @@ def _attention(d: Draft) -> dict[str, Spec]:
     specs |= mask(d, "attn_mask", (*blocks, queries, keys))
     # torch hides the added keys where it replaces the mask (docs/discrepancies).
     replaced = not weights and "key_padding_mask" not in specs
-    d.option("is_causal", st.booleans() if "attn_mask" in specs and not (replaced and added) else st.just(False))
+    may = "attn_mask" in specs and not (replaced and added)
+    d.option("is_causal", st.sampled_from((True, False, True)) if may else st.just(False))
     specs |= dropped(d, d.option("dropout", CHANCES), {"dropout_mask": (*batch, heads, queries, keys + added)})
     if sizes == [e, e]:
         specs["in_proj_weight"] = Real((3 * e, e))
