@@ -337,6 +337,14 @@ def test_weight_norm_keeps_a_weight_of_its_own_norm(dim):
     np.testing.assert_allclose(backward(v)["weight_v"], np.zeros((2, 2)), atol=1e-15)
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e30])
+def test_weight_norm_takes_numbers_whose_squares_float32_does_not_hold(size):
+    v = np.array([[3, 4]], np.float32) * np.float32(size)
+    y, backward = WeightNorm()(np.array([[5]], np.float32), v)
+    np.testing.assert_allclose(y, [[3, 4]], rtol=1e-6)
+    np.testing.assert_allclose(backward(np.ones_like(v))["weight_g"], [[7 / 5]], rtol=1e-6)
+
+
 def test_spectral_norm_finds_the_largest_singular_value():
     weight = np.random.default_rng(0).standard_normal((4, 2, 3))
     layer = SpectralNorm(50, dim=-1)

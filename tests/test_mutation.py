@@ -301,6 +301,25 @@ def test_layers_together_kill_the_faults_in_code_that_they_share(write):
     assert [findings.stale for findings in together] == [(wrong, gone), (gone,)]
 
 
+def test_a_default_on_its_own_line_of_a_function_s_head_is_tried(write):
+    write(
+        "shifted",
+        """
+        def shifted(
+            x,
+            shift=0,
+        ):
+            return x + shift, lambda dy: dy
+
+        class Shifted:
+            def __call__(self, x):
+                return shifted(x)
+        """,
+    )
+    (found,) = campaign([Target("shifted", "Shifted", "Identity", False, 10, 0, "")], keyword="[constant]")
+    assert [fate.state for fate in found.fates] == ["killed"]
+
+
 def test_only_mutants_that_are_asked_for_are_tried(write):
     write("ramps", RAMPS)
     layer = Target("ramps", "Six", "ReLU6", False, 10, 0, "")

@@ -27,7 +27,8 @@ class Mutant:
     """One fault: where it is, what stood there and what stands there now, and the module's code with it.
 
     `before` and `after` are the node that was changed; `minus` and `plus` the line it is part of. `same` says that it
-    compiles to the original's code, `at_import` that the code runs when the module is imported.
+    compiles to the original's code, `at_import` that the code runs when the module is imported: outside of functions,
+    or in the head of one.
     """
 
     module: str
@@ -112,7 +113,7 @@ def _mutant(routine: Routine, place: Place, operator: Operator, node: ast.AST, o
         minus=minus,
         plus=plus,
         same=_fingerprint(code) == original,
-        at_import=routine.function is None,
+        at_import=routine.function is None or isinstance(place.statement, Function),
         code=marshal.dumps(code),
     )
 
