@@ -168,7 +168,7 @@ class ScaledDotProductAttention:
 
         def backward(dy: Array) -> Gradients:
             dquery, dkey, dvalue, dscores = attend_backward(_check.cotangent(name, dy, y.shape))
-            if 0 in y.shape[:-1]:  # what is not there has no gradient, whatever is infinite
+            if 0 in y.shape[:-2]:  # what is not there has no gradient, whatever is infinite
                 dquery, dkey, dvalue, dscores = map(np.zeros_like, (dquery, dkey, dvalue, dscores))
             grads = {"query": dquery, "key": _gathered(dkey, key.shape), "value": _gathered(dvalue, value.shape)}
             if attn_mask is not None and np.asarray(attn_mask).dtype != np.bool_:

@@ -328,3 +328,13 @@ def test_the_layers_of_a_stack_begin_as_copies_that_share_no_memory():
     np.testing.assert_array_equal(first, second)
     assert not np.shares_memory(first, second)
     assert list(params)[-2:] == ["norm.weight", "norm.bias"]
+
+
+def test_an_empty_batch_of_values_has_no_gradient_though_scores_are_infinite():
+    query, key, value = np.full((2, 3), np.inf), np.ones((4, 3)), np.ones((0, 4, 2))
+    tensors = [torch.tensor(a, requires_grad=True) for a in (query, key, value)]
+    torch.nn.functional.scaled_dot_product_attention(*tensors).sum().backward()
+    y, backward = impl.ScaledDotProductAttention()(query, key, value)
+    for gradient, tensor in zip(backward(np.zeros(y.shape)).values(), tensors, strict=True):
+        np.testing.assert_array_equal(gradient, tensor.grad.numpy())
+        assert not gradient.any()

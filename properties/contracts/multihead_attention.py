@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from ..domain import Draft
 from ..twins import Module, Noisy
 from ..values import Added, Mask, Real, Shape, Spec
 from .common import CHANCES, PLACES
+
+HEADS: tuple[Any, ...] = (2, 1, 3, np.int64(2))
 
 KINDS = st.sampled_from(("none", "numbers", "truth", "hiding"))
 
@@ -38,7 +41,7 @@ def dropped(d: Draft, p: float, shapes: Mapping[str, Shape]) -> dict[str, Spec]:
 
 
 def _attention(d: Draft) -> dict[str, Spec]:
-    heads = d.option("num_heads", st.sampled_from((2, 1, 3, np.int64(2))))
+    heads = d.option("num_heads", st.sampled_from(HEADS))
     e = d.option("embed_dim", st.sampled_from((heads, 2 * heads, 3 * heads, 2 * heads)))
     sizes = [d.option(name, st.sampled_from((None, None, 3, 5, e))) or e for name in ("kdim", "vdim")]
     bias = d.option("bias", st.sampled_from((True, True, False)))
