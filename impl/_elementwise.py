@@ -65,8 +65,9 @@ def fine_logistic(x: Array) -> Array:
 
 
 def logistic_slope(x: Array) -> Array:
-    """Its derivative e/(1 + e)² with e = e^-|x|, free of cancellation."""
-    e = np.exp(-np.abs(x))
+    """Its derivative e/(1 + e)² with e = 1/e^|x|, free of cancellation, and 0 where it is 0."""
+    with np.errstate(over="ignore"):
+        e = 1 / np.exp(np.abs(x))
     return np.asarray(e / (1 + e) ** 2)
 
 

@@ -224,3 +224,9 @@ def test_softplus_is_the_identity_from_its_threshold_on():
     y, _ = impl.Softplus()(np.array([20.0, 20.01]))
     assert y[0] == 20 + np.log1p(np.exp(-20.0))
     assert y[1] == 20.01
+
+
+def test_the_gate_of_glu_is_closed_where_its_exponential_overflows_in_the_backward_too():
+    y, backward = impl.GLU()(np.array([-INF, -737.0]))  # e^737 is infinite, e^-737 is not 0
+    np.testing.assert_array_equal(y, [NAN])
+    np.testing.assert_array_equal(backward(np.ones(1))["x"], [0, NAN])
