@@ -116,6 +116,25 @@ def test_taps_are_torchs_as_infinities_show(mode, align, dtype):
             np.testing.assert_array_equal(impl.Interpolate(mode=mode, align_corners=align, **options)(x)[0], y.numpy())
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "lanczos"])
+def test_antialiased_taps_are_torchs_as_infinities_show(mode, dtype):
+    sizes = [{"size": (n, 2)} for n in (*range(1, 16), 37, 99)]
+    factors = [{"scale_factor": (factor, 1.0)} for factor in (1.3, 2.3, 3.3, 0.7, 0.31)]
+    for cells in (*range(4, 16), 40, 100):
+        # An output of width 1 would repeat its first row.
+        x = np.where(np.eye(cells), np.inf, 0).astype(dtype).reshape(cells, 1, cells, 1).repeat(2, axis=3)
+        for options in (*sizes, *factors):
+            y = torch.nn.functional.interpolate(torch.tensor(x), mode=mode, antialias=True, **options)
+            np.testing.assert_array_equal(impl.Interpolate(mode=mode, antialias=True, **options)(x)[0], y.numpy())
+
+
+def test_an_axis_that_keeps_its_length_is_weighted_by_its_length_not_by_the_factor():
+    layer = impl.Interpolate(scale_factor=1.1, mode="bilinear", antialias=True)
+    y, backward = layer(np.arange(9.0).reshape(1, 1, 3, 3))  # 3.3 is cut to 3
+    np.testing.assert_array_equal(backward(y)["x"], y)
+
+
 def test_fused_rounds_once():
     third = np.array([1 / 3])
     assert third * 1.5 - 0.5 == 0
