@@ -135,6 +135,15 @@ def test_an_axis_that_keeps_its_length_is_weighted_by_its_length_not_by_the_fact
     np.testing.assert_array_equal(backward(y)["x"], y)
 
 
+def test_bicubic_copies_the_cotangent_where_one_cell_stays_one_whatever_the_factor():
+    options = {"scale_factor": (1.5, 1.0), "mode": "bicubic"}
+    x, dy = np.ones((1, 1, 1, 2)), image([1.0, np.inf])
+    tensor = torch.tensor(x, requires_grad=True)
+    torch.nn.functional.interpolate(tensor, **options).backward(torch.tensor(dy))
+    np.testing.assert_array_equal(tensor.grad.numpy(), dy)
+    np.testing.assert_array_equal(impl.Interpolate(**options)(x)[1](dy)["x"], dy)
+
+
 def test_fused_rounds_once():
     third = np.array([1 / 3])
     assert third * 1.5 - 0.5 == 0
