@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from inspect import Parameter, signature
+
 import torch
 
-from gradjury import contracts
+from gradjury import contracts, impl
 
 CONTAINER = "holds modules, computes nothing"
 BASE = "an abstract base class"
@@ -31,3 +33,14 @@ def test_every_name_of_torch_nn_has_a_contract_or_a_reason():
     assert set(torch.nn.modules.__all__) == set(contracts.ALL) - FUNCTIONS | set(NOT_LAYERS)
     assert not set(contracts.ALL) & set(NOT_LAYERS)
     assert all(NOT_LAYERS.values())
+
+
+def test_the_defaults_of_our_layers_are_torchs():
+    for name, contract in contracts.ALL.items():
+        own = signature(getattr(impl, name)).parameters
+        theirs = signature(getattr(torch.nn, name)).parameters if hasattr(torch.nn, name) else {}
+        for option, default in contract.reference.defaults.items():
+            if default is Parameter.empty and option in theirs:  # one that a contract always draws
+                default = theirs[option].default
+            found = own[option].default
+            assert (type(found), found) == (type(default), default), f"{name}: {option}"

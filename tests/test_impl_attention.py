@@ -338,3 +338,18 @@ def test_an_empty_batch_of_values_has_no_gradient_though_scores_are_infinite():
     for gradient, tensor in zip(backward(np.zeros(y.shape)).values(), tensors, strict=True):
         np.testing.assert_array_equal(gradient, tensor.grad.numpy())
         assert not gradient.any()
+
+
+@pytest.mark.parametrize("told", [None, True, False])
+def test_a_mask_that_looks_causal_is_taken_for_it_unless_the_opposite_is_told(told):
+    options = {"d_model": 2, "nhead": 1, "dim_feedforward": 3, "dropout": 0.0}
+    x, mask = RNG(0).standard_normal((3, 1, 2)), np.triu(np.full((3, 3), -np.inf), 1)
+    encoder = impl.TransformerEncoder(options, 1, is_causal=told)
+    decoder = impl.TransformerDecoder(options, 1, tgt_is_causal=told)
+    for stack, inputs, name in ((encoder, (x,), "mask"), (decoder, (x, x), "tgt_mask")):
+        params = stack.initial_parameters(RNG(1))
+        y, backward = stack(*inputs, **{name: mask}, **params)
+        assert backward(RNG(2).standard_normal(y.shape))[name].any() == (told is False)
+        # Another mask is looked at whatever is told, where nothing is.
+        y, backward = stack(*inputs, **{name: mask * 2 + 1}, **params)
+        assert backward(RNG(2).standard_normal(y.shape))[name].any() == (not told)
