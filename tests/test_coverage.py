@@ -227,7 +227,6 @@ def test_without_being_asked_nothing_is_counted():
 
 SAME_AS_GIVEN = "without its array torch takes the one it starts with, which changes nothing"
 EXCLUSIVE = "torch takes one of them"
-ROUNDED = "most factors give a whole size, for which there is nothing to compute again"
 UNBATCHED = "torch takes the same arrays both ways hardly ever but without a batch, where there is nothing to put first"
 HINT = "beside a padding mask it is not looked at, and without any mask it may not be said"
 # Gaps of a hundred examples that are in the nature of the layer, by how they begin, with the reason.
@@ -255,7 +254,7 @@ GAPS = {
         "the option batch_first changed nothing": UNBATCHED,
         **{f"the option {side}_is_causal changed nothing": HINT for side in ("src", "tgt", "memory")},
     },
-    "Upsample": {**dict.fromkeys(SIZES, EXCLUSIVE), "the option recompute_scale_factor changed nothing": ROUNDED},
+    "Upsample": dict.fromkeys(SIZES, EXCLUSIVE),
 }
 
 

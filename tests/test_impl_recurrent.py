@@ -14,7 +14,7 @@ from gradjury import contracts, impl
 
 LENGTHS = [2, 4, 1, 4, 3]
 CONFIGS = [
-    ("RNN", {"num_layers": 3, "nonlinearity": "relu", "dropout": 0.5}),
+    ("RNN", {"num_layers": 4, "nonlinearity": "relu", "dropout": 0.5}),
     ("RNN", {"num_layers": 2, "bidirectional": True, "batch_first": True, "dropout": 0.3}),
     ("RNN", {"num_layers": 2, "dropout": 0.3, "training": False}),
     ("GRU", {"num_layers": 3, "bidirectional": True, "dropout": 0.5, "bias": False}),
