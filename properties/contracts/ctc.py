@@ -108,7 +108,7 @@ def _ctc(d: Draft) -> dict[str, Spec]:
     blank = d.option("blank", st.integers(0, classes - 1))
     frames = d(st.sampled_from((4, 5, 3, 6, 8, 2, 1)))
     samples = batch[0] if batch else 1
-    # Mostly enough frames for the labels, repeated ones needing one more; now and then any number, 0 too.
+    # Mostly enough frames for the labels, repeated ones needing one more; now and then none or one.
     lengths = st.sampled_from((2, 1, 3, 0, 2, 1, 4)) if classes > 1 else st.just(0)  # a label is no blank
     counts = [d(lengths) for _ in range(samples)]
     few = d(st.sampled_from((False,) * 7 + (True,)))
