@@ -60,14 +60,26 @@ POWERS = ("aten::pow", "aten::pow_")
 NORMS = ("aten::norm", "aten::linalg_vector_norm", "aten::_pdist_forward")
 # The operations in place that compute something; the LSTM cell's gates are made so.
 IN_PLACE = ("aten::sigmoid_", "aten::tanh_")
+# Operations that add products or numbers, and so lose digits of what is added where it cancels.
+ADDING = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::sum", "aten::mean", "aten::convolution")
 # How many random signs a disturbed computation has: to draw new ones for each result takes longer than the rest.
 POOL = 2**14
 
 
 def _short(tensor: torch.Tensor) -> torch.Tensor:
     """Where a number needs no more than 20 bits, which one that was rounded hardly ever does."""
-    scaled = torch.frexp(tensor).mantissa * 2**20
-    return scaled == scaled.trunc()
+    return tensor == _rounded(tensor, 20)
+
+
+def _rounded(tensor: torch.Tensor, bits: int) -> torch.Tensor:
+    """Numbers with no more than so many bits, in the range of the tensor's dtype."""
+    mantissa, exponent = torch.frexp(tensor)
+    return torch.ldexp((mantissa * 2**bits).round() / 2**bits, exponent)
+
+
+def _magnitude(value: Any) -> Any:
+    """The absolute values of a tensor; anything else as it is."""
+    return value.abs() if isinstance(value, torch.Tensor) else value
 
 
 def _takes_root(name: str, args: Sequence[Any]) -> bool:
@@ -94,16 +106,27 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While active, every intermediate result of torch is off by ±step, relative to each element; zeros stay zeros.
 
     The rounding errors of a computation, made large enough to be measured: Monte Carlo arithmetic (Parker, 1997). With
-    `exact`, results that need few bits stay, too, unless they are roots: nothing was rounded there. With `whole`,
+    `exact`, results that need few bits stay, too, unless they are roots: nothing was rounded there; and sums are off
+    by ±step relative to what they add, not to what is left of it. With `whole`,
     nothing is taken apart. With `normwise`, elements are off by ±step times the largest of their result: a mean that is
-    taken off twice carries what was lost at the largest to all others.
+    taken off twice carries what was lost at the largest to all others. Each operation is disturbed with probability
+    `share`, and all results are rounded to so many `bits`: what is equal then stays so where nothing is disturbed.
     """
 
     def __init__(
-        self, step: float, seed: int, *, exact: bool = False, whole: bool = False, normwise: bool = False
+        self,
+        step: float,
+        seed: int,
+        *,
+        exact: bool = False,
+        whole: bool = False,
+        normwise: bool = False,
+        share: float = 1,
+        bits: int | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._step, self._exact, self._whole, self._normwise = step, exact, whole, normwise
+        self._share, self._bits = share, bits
         self._random = random.Random(seed)
         self._factors = _pool(step, seed)
 
@@ -134,17 +157,26 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
             made = result if isinstance(result, tuple) else (result,)
             for tensor, new in zip(made, computed, strict=False):
                 if new and isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and not tensor.is_meta:
-                    self._disturb(tensor, sparing=self._exact and not _takes_root(name, args))
+                    size = func(*map(_magnitude, args), **(kwargs or {})) if self._exact and name in ADDING else tensor
+                    if self._share == 1 or self._random.random() < self._share:
+                        self._disturb(tensor, size, sparing=self._exact and not _takes_root(name, args))
+                    if self._bits:
+                        tensor.copy_(_rounded(tensor, self._bits))
         return result
 
-    def _disturb(self, tensor: torch.Tensor, *, sparing: bool) -> None:
-        """Multiply by factors 1 ± step, or add what that is at the largest; where `sparing`, leave what is exact."""
+    def _disturb(self, tensor: torch.Tensor, size: torch.Tensor, *, sparing: bool) -> None:
+        """Add ±step times the size, or times the largest; where `sparing`, leave what is exact."""
         factors = self._factors_for(tensor)
         if self._normwise:
             largest = torch.where(tensor.isfinite(), tensor, 0).abs().max() if tensor.numel() else 0
             tensor.add_(torch.where(tensor == 0, 0, (factors - 1) * largest))
             return
-        tensor.mul_(torch.where(_short(tensor), 1, factors) if sparing else factors)
+        if sparing:
+            factors = torch.where(_short(tensor) & _short(size), 1, factors)
+        if size is tensor:
+            tensor.mul_(factors)
+        else:
+            tensor.add_(torch.where(size.isfinite(), (factors - 1) * size, 0))
 
     def _factors_for(self, tensor: torch.Tensor) -> torch.Tensor:
         """A factor for each element, those from a random place on, over and over where the tensor is large."""

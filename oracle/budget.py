@@ -12,10 +12,10 @@ roundoff. The budget of an element is the sum of
   sums are added one by one; for an answer that is outside of all this, at least the error in float32 at four points
   nearby, for whole numbers are lucky: float32 holds their squares, and their sums cancel without a trace;
 - how far t jumps, by more than ALLOWED times the rest, when every intermediate result that is not exact is off by its
-  last digit: where a difference should be zero and is one rounding, that decides on which side of a kink the reference
-  is, and another program may be on the other; where that moves an output by half of its largest element or more, no
-  gradient is known, though it may be the same at both ends (a softmax of scores that cancelled is one row or another,
-  its gradient zero in both, and steep in between);
+  last digit, and when all have T's digits only and some are off by the last: where a difference should be zero and is
+  one rounding, that decides on which side of a kink the reference is, and another program may be on the other; where
+  that moves an output by half of its largest element or more, no gradient is known, though it may be the same at both
+  ends (a softmax of scores that cancelled is one row or another, its gradient zero in both, and steep in between);
 - T's smallest normal number, times the largest that enters (below it intermediates may be lost: e^-730 is 0 to torch).
 """
 
@@ -226,27 +226,47 @@ class Reference:
         Every other try turns all signs of the one before: two numbers of which one rounding says which is larger change
         places in one of the two unless their signs were equal, and in none of all these with a chance of 2 ** -TRIES.
         """
-        case, digit = self._case.astype(np.float64), 2 * unit_roundoff(self._dtype)
+        case = self._case.astype(np.float64)
         answers = []
         for seed in range(TRIES):
-            for step in (digit, -digit):
+            for step in (self._digit, -self._digit):
                 with RoundingErrors(step, seed, exact=True):
                     answers.append(self._ask(case))
         return answers
 
+    @cached_property
+    def _rounded_to_digits(self) -> list[Answer]:
+        """The reference with T's digits, and with results of some operations off by the last one.
+
+        It is what others compute who add in another order. Numbers become equal that float64 tells apart, and that
+        decides as well: of scores so large that a digit makes a weight 1 or 0, two that are equal share it. T's range
+        is not what is asked for here: what overflows to torch need not overflow to others.
+        """
+        case, bits = self._case.astype(np.float64), np.finfo(self._dtype).nmant + 1
+        answers = []
+        for seed in range(2 * TRIES):
+            with RoundingErrors(self._digit, seed, exact=True, share=1 / 4, bits=bits):
+                answers.append(self._ask(case))
+        return answers
+
+    @property
+    def _digit(self) -> float:
+        """The last digit of T, relative to a number."""
+        return 2 * unit_roundoff(self._dtype)
+
     @property
     def _rounded_normwise(self) -> Iterator[Answer]:
         """The reference on the case as it is, with intermediate results off by the last digit of their largest."""
-        case, digit = self._case.astype(np.float64), 2 * unit_roundoff(self._dtype)
+        case = self._case.astype(np.float64)
         for seed in range(2 * TRIES):
-            with RoundingErrors(digit, seed, normwise=True):
+            with RoundingErrors(self._digit, seed, normwise=True):
                 yield self._ask(case)
 
     def _jump(self, pick: Callable[[Answer], Array], t: Array, is_gradient: bool) -> Array:
         """The largest difference of each element; infinite where t stops being finite, or no gradient is known."""
         if is_gradient and self._torn:
             return np.full(t.shape, np.inf)
-        return _farthest((pick(answer) for answer in self._rounded_otherwise), t)
+        return _farthest((pick(answer) for answer in (*self._rounded_otherwise, *self._rounded_to_digits)), t)
 
     @cached_property
     def _torn(self) -> bool:

@@ -249,7 +249,11 @@ class Drawn(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[no-
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         if func is torch.ops.aten.bernoulli_.float:
-            return args[0].copy_(next(self.masks).reshape(args[0].shape))
+            # Nothing is drawn for what is empty, so that its mask is passed over.
+            mask = next((mask for mask in self.masks if mask.numel() == args[0].numel()), None)
+            if mask is None:
+                raise ValueError(f"no mask fits the shape {tuple(args[0].shape)} of what is dropped out")
+            return args[0].copy_(mask.reshape(args[0].shape))
         return func(*args, **(kwargs or {}))
 
 

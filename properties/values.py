@@ -321,6 +321,18 @@ class Added:
 
 
 @dataclass(frozen=True)
+class Causal:
+    """0 where a query may look, and -∞ for keys behind it: the mask that torch finds to be the causal one."""
+
+    shape: Shape
+    grad: bool = True
+
+    def make(self, brush: Brush) -> Array:  # noqa: ARG002
+        """The same for all batches."""
+        return np.triu(np.full(self.shape, -np.inf), 1)
+
+
+@dataclass(frozen=True)
 class Given:
     """Whole numbers that were drawn already, such as sizes and offsets."""
 

@@ -18,6 +18,7 @@ from gradjury.properties.adapt import Layer
 from gradjury.properties.contracts.ctc import LogProbabilities
 from gradjury.properties.laws.agreement import FORWARD
 from gradjury.properties.trial import Trial
+from gradjury.properties.twins import with_noise
 from gradjury.properties.values import EDITS, NONFINITE, Brush
 
 DRAWS = 120
@@ -162,3 +163,18 @@ def test_a_misspelt_contract_is_an_attribute_error_and_get_suggests():
     with pytest.raises(ValueError, match="Conv2d"):
         gradjury.contracts.get("Conf2d")
     assert "Conv2d" in dir(gradjury.contracts)
+
+
+def test_masks_are_given_in_order_and_that_of_what_is_empty_is_passed_over():
+    x, empty = torch.ones(2, 3), torch.ones(2, 0)
+    first, second = torch.tensor([[0.0, 1, 1], [1, 0, 1]]), torch.tensor([[1.0, 1, 0], [0, 1, 1]])
+
+    def dropped(*inputs):
+        return [torch.nn.functional.dropout(a) for a in inputs]
+
+    y, nothing, z = with_noise(lambda: dropped(x, empty, x), first, torch.ones(2, 1), second)
+    assert (y == 2 * first).all()
+    assert nothing.shape == (2, 0)
+    assert (z == 2 * second).all()
+    with pytest.raises(ValueError, match="no mask fits the shape \\(2, 3\\)"):
+        with_noise(lambda: dropped(x), torch.ones(2, 1))

@@ -189,6 +189,36 @@ def test_probabilities_inside_ctc_are_rounded_though_their_logarithms_are_all_bu
     assert not compare(np.array([[[100 * u]], [[0]]], dtype), expected).agrees
 
 
+# What a weight of ±1 and ±2 leaves of these is a thousandth, and float32 has half a digit of the largest left in it.
+CANCELLING = [6007308.1, 6009596.1, 6018942.0, 6032963.6, 6003886.3, 6017997.3]
+WEIGHT = np.array([[-1.0, 1, -1, 2, 1, -2]]).T
+
+
+def test_sums_that_cancel_are_off_by_a_digit_of_what_they_add_each_by_itself():
+    # Both ways of moving the reference leave equal columns almost equal, and the norm turns all else into a number.
+    def function(x, w):
+        return torch.nn.functional.layer_norm(x @ w + torch.arange(6).to(x), (6,))
+
+    def agrees(x):
+        expected = Reference(in_torch(function), case("float32", x=[x], w=WEIGHT.repeat(6, 1))).output(0)
+        h = x @ WEIGHT + np.arange(6) + 0.5 * np.array([1, 0, -1, 0, 1, 0])
+        return compare(((h - h.mean()) / h.std()).astype(np.float32)[None], expected).agrees
+
+    assert agrees(np.array(CANCELLING, np.float32).astype(float))
+    assert not agrees(np.array([3.0, 5, 2, 8, 1, 4]))  # nothing is rounded
+
+
+@pytest.mark.parametrize(("other", "known"), [(0.2, False), (1000.0, True)])
+def test_scores_that_only_float32_takes_for_equal_leave_no_gradient_known(other, known):
+    # In float64 a weight is 1 and the gradient 0; in float32 both are 1/2, and it is what rounding makes of the values.
+    def function(x, z):
+        values = z @ torch.from_numpy(WEIGHT).to(z).repeat(1, 2)
+        return (torch.softmax((2.0**24 + x) * 1e20, 0) * values).sum()
+
+    expected = Reference(in_torch(function), case("float32", x=[0.1, other], z=CANCELLING, dy=1.0)).gradient("x")
+    assert compare(np.float32([0.25e20, -0.25e20]), expected).agrees != known
+
+
 def test_the_sign_of_what_is_small_beside_others_of_its_array_is_nobodys():
     def signs(*x):
         reference = Reference(in_torch(lambda x: (x - 1) * torch.inf), case(np.float32, x=x))
@@ -206,6 +236,15 @@ def test_rounding_errors_move_what_is_new_and_nothing_else():
     assert (new[500:] == 0).all()
     assert whole.tolist() == [0, 1, 2]
     assert set(new[:500].tolist()) == {6 * (1 - STEP), 6 * (1 + STEP)}
+
+
+def test_rounding_errors_leave_some_operations_alone_and_keep_so_many_bits():
+    x = torch.full((100,), 1 / 3, dtype=torch.float64)
+    with RoundingErrors(2.0**-23, seed=0, share=1 / 4, bits=24):
+        made = [2 * x for _ in range(40)]
+    assert all((y == y.float().double()).all() for y in made)
+    left = [bool((y == y[0]).all()) for y in made]
+    assert 20 <= sum(left) < 40
 
 
 # The comparison.

@@ -12,19 +12,21 @@ from hypothesis import strategies as st
 from ..contract import Contract
 from ..domain import Draft
 from ..twins import Module, Noisy
-from ..values import Added, Mask, Real, Shape, Spec
+from ..values import Added, Causal, Mask, Real, Shape, Spec
 from .common import CHANCES, PLACES
 
 HEADS: tuple[Any, ...] = (2, 1, 3, np.int64(2))
 
-KINDS = st.sampled_from(("none", "numbers", "truth", "hiding"))
+KINDS = ("none", "numbers", "truth", "hiding", "causal")
 
 
 def mask(d: Draft, name: str, shape: Shape, share: float = 0.3) -> dict[str, Spec]:
-    """A mask that hides keys, of either kind, or none. True hides, so most are False: a row of True is a corner."""
-    kind = d(KINDS)
+    """A mask that hides keys, of any kind, or none. True hides, so most are False: a row of True is a corner."""
+    kind = d(st.sampled_from(KINDS if len(shape) > 1 else KINDS[:-1]))
     if kind == "none":
         return {}
+    if kind == "causal":
+        return {name: Causal(shape)}
     return {name: Mask(shape, share) if kind == "truth" else Added(shape, kind == "hiding")}
 
 
