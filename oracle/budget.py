@@ -35,6 +35,8 @@ from .vjp import Answer, Array, Case, Vjp, ask
 ALLOWED = 16.0
 
 TRIES, NEARBY = 8, 4
+# How many operations are disturbed where the others are only rounded: of a deep network most have to stay.
+SHARES = (1 / 4, 1 / 8, 1 / 16)
 # The inputs are moved by a larger step and the movement is scaled back to u. A jump at a kink does not shrink with the
 # step, so scaling back keeps it from excusing a wrong convention there.
 STEP = 2.0**-12
@@ -72,14 +74,14 @@ class Expected:
         """The whole budget, element by element; infinite where torch in T has no finite answer but float64 has."""
         *_, smooth = self.budgets()
         smooth = np.maximum(smooth, self.nearby())
-        jump = self.jump()
+        jump = np.asarray(self.jump())
         whole = smooth + np.where(jump > ALLOWED * smooth, jump, 0.0)  # below it is the movement once more
         finite = np.isfinite(whole) & np.isfinite(self.value)
         largest = whole.max(initial=0.0, where=finite)
         # No digit of the array is known where all of it has cancelled. Which of its elements rounding hits how hard is
-        # then the way of one implementation: the budget of each is that of all.
-        cancelled = largest >= np.abs(self.value).max(initial=0.0, where=finite)
-        whole = np.maximum(whole, largest) if cancelled else whole
+        # then the way of one implementation: the budget of each is that of all, and any jump of one is every other's.
+        if largest >= np.abs(self.value).max(initial=0.0, where=finite):
+            whole = np.maximum(whole, max(largest, _largest(jump)))
         return np.where(whole > self.most, np.inf, whole)
 
     def replaced(self, value: Array, times: float = 1) -> Expected:
@@ -244,9 +246,10 @@ class Reference:
         """
         case, bits = self._case.astype(np.float64), np.finfo(self._dtype).nmant + 1
         answers = []
-        for seed in range(2 * TRIES):
-            with RoundingErrors(self._digit, seed, exact=True, share=1 / 4, bits=bits):
-                answers.append(self._ask(case))
+        for seed in range(TRIES):
+            for share in SHARES:
+                with RoundingErrors(self._digit, seed, exact=True, share=share, bits=bits):
+                    answers.append(self._ask(case))
         return answers
 
     @property

@@ -90,3 +90,26 @@ def test_a_slope_narrower_than_the_steps_is_held_against_torchs(factor):
         return
     with pytest.raises(Broken):
         judge_finite_differences(bench, case)
+
+
+def bent(x):
+    """t + 8·t² for t = x - 1, and below 1e-11 another slope."""
+    t = x - 1
+    return t + 8 * t * t + 1e-11 * torch.tanh(t / 1e-11)
+
+
+BENT = gradjury.contract("Bent", bent, {"x": "N"})
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.01, 0.9])
+def test_the_slope_around_a_point_may_be_curved(factor):
+    def layer(x):
+        t = x - 1
+        slope = 1 + 16 * t + 1 / np.cosh(np.clip(t / 1e-11, -99, 99)) ** 2
+        return t + 8 * t * t + 1e-11 * np.tanh(t / 1e-11), lambda dy: factor * slope * dy
+
+    if factor == 1:
+        assert judged(lambda: layer, BENT, x=[1.0]).kinds["kink"] > 0
+        return
+    with pytest.raises(Broken):
+        judged(lambda: layer, BENT, x=[1.0])

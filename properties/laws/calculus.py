@@ -96,9 +96,10 @@ def _with_rounding(bench: Bench, case: Case, direction: Mapping[str, Array], wit
 def _isolated(bench: Bench, case: Case, direction: Mapping[str, Array], witness: Witness) -> bool:
     """Whether the layer's gradient is what was measured as soon as the point is left, to either side along v.
 
-    Then it is a convention at this one point, which differences cannot see: max(-|x|, 0) has no slope anywhere, but a
-    chain of conventions may give it one at 0. Or it is the slope of something narrower than the steps: x/√(x² + 1e-12)
-    near 0. A gradient that is wrong is wrong beside the point, too.
+    It may be curved, so it is the mean of both sides that has to be, and either about. Then it is a convention at this
+    one point, which differences cannot see: max(-|x|, 0) has no slope anywhere, but a chain of conventions may give it
+    one at 0. Or it is the slope of something narrower than the steps: x/√(x² + 1e-12) near 0. A gradient that is wrong
+    is wrong beside the point, too.
     """
     gap = abs(witness.claimed - witness.measured)
     near = min(max(gap / 1000, ALLOWED * witness.error), gap / 8)
@@ -109,7 +110,11 @@ def _isolated(bench: Bench, case: Case, direction: Mapping[str, Array], witness:
         gradients = bench.backward(backward, moved)
         return sum(float((gradients[n] * v).sum()) for n, v in direction.items())
 
-    return any(all(abs(claimed(s) - witness.measured) <= near for s in (step, -step)) for step in NEIGHBOURS)
+    for step in NEIGHBOURS:
+        off = [claimed(s) - witness.measured for s in (step, -step)]
+        if abs(sum(off)) / 2 <= near and max(map(abs, off)) <= gap / 8:
+            return True
+    return False
 
 
 def _judge_unseen(bench: Bench, case: Case, unseen: Array, backward: Callable[..., Any]) -> int:
