@@ -61,8 +61,18 @@ NORMS = ("aten::norm", "aten::linalg_vector_norm", "aten::_pdist_forward")
 # The operations in place that compute something; the LSTM cell's gates are made so.
 IN_PLACE = ("aten::sigmoid_", "aten::tanh_")
 # Operations that add products or numbers, and so lose digits of what is added where it cancels.
-ADDING = ("aten::sum", "aten::mean", "aten::dot", "aten::mv", "aten::addmv", "aten::mm", "aten::addmm", "aten::bmm")
-ADDING += ("aten::baddbmm", "aten::convolution")
+ADDING = (
+    "aten::sum",
+    "aten::mean",
+    "aten::dot",
+    "aten::mv",
+    "aten::addmv",
+    "aten::mm",
+    "aten::addmm",
+    "aten::bmm",
+    "aten::baddbmm",
+    "aten::convolution",
+)
 # How many random signs a disturbed computation has: to draw new ones for each result takes longer than the rest.
 POOL = 2**14
 
