@@ -67,32 +67,49 @@ def judge_gradients(bench: Bench, case: Case) -> None:
         )
 
 
-def _pairs(answer: Answer, truth: Answer) -> Iterator[tuple[str, Array, Array, str]]:
-    """What both answered: its name, the layer's array, torch's, and its place in the answer of a script's `ask`."""
+# An output's number, or the name of the input that a gradient belongs to.
+Key = int | str
+
+
+def _pairs(answer: Answer, truth: Answer) -> Iterator[tuple[Key, Array, Array]]:
+    """What both answered: its key, the layer's array, and torch's."""
     for number, (got, want) in enumerate(zip(answer.outputs, truth.outputs, strict=False)):
-        yield f"output {number}", got, want, f"[0][{number}]"
+        yield number, got, want
     for name in (name for name in truth.gradients if name in answer.gradients):
-        yield f"gradient of {name}", answer.gradients[name], truth.gradients[name], f'[1]["{name}"]'
+        yield name, answer.gradients[name], truth.gradients[name]
+
+
+def _label(key: Key) -> str:
+    return f"output {key}" if isinstance(key, int) else f"gradient of {key}"
+
+
+def _place(key: Key) -> str:
+    """Where it is in what a script's `ask` answers."""
+    return f"[0][{key}]" if isinstance(key, int) else f'[1]["{key}"]'
+
+
+def _at(answer: Answer, key: Key) -> Array:
+    return answer.outputs[key] if isinstance(key, int) else answer.gradients[key]
 
 
 def judge_dtype_and_shape(bench: Bench, case: Case) -> None:
     """Outputs have torch's dtypes and shapes, gradients those of the inputs they belong to."""
     answer = bench.ask(case)
     truth = bench.reference(case).at_dtype
-    for what, got, want, place in _pairs(answer, truth):
+    for key, got, want in _pairs(answer, truth):
         bench.tally.count(1)
         if (got.dtype, got.shape) != (want.dtype, want.shape):
-            raise _other_type(what, got, want, case, place)
+            raise _other_type(key, got, want, case)
 
 
-def _other_type(what: str, got: Array, want: Array, case: Case, place: str) -> Broken:
+def _other_type(key: Key, got: Array, want: Array, case: Case) -> Broken:
     """The finding that an array is of another dtype or shape."""
     lines = [
-        f"got = np.asarray(ask(layer, *case){place})",
+        f"got = np.asarray(ask(layer, *case){_place(key)})",
         f"wrong = (got.dtype.name, got.shape) != {(want.dtype.name, want.shape)!r}",
     ]
     finding = f"it is {got.dtype} {got.shape}, torch's is {want.dtype} {want.shape}"
-    return Broken(what, finding, case, script=lines)
+    return Broken(_label(key), finding, case, script=lines)
 
 
 def judge_nonfinite(bench: Bench, case: Case) -> None:
@@ -102,9 +119,9 @@ def judge_nonfinite(bench: Bench, case: Case) -> None:
     case = with_special_values(case, bench.contract.finite(bench.config))
     answer = bench.ask(case)
     reference = bench.reference(case)
-    for what, got, want, place in _pairs(answer, reference.at_dtype):
+    for key, got, want in _pairs(answer, reference.at_dtype):
         if (got.dtype, got.shape) != (want.dtype, want.shape):
-            raise _other_type(what, got, want, case, place)
+            raise _other_type(key, got, want, case)
         differ = ~_same(got, want)
         suspects = int(differ.sum())
         if suspects:
@@ -112,32 +129,31 @@ def judge_nonfinite(bench: Bench, case: Case) -> None:
             # torch's own answer hangs on one, it says nothing of infinity times a layer's exact zero.
             others = reference.alternatives
             while differ.any() and (other := next(others, None)) is not None:
-                differ &= _same(want, next(value for name, _, value, _ in _pairs(answer, other) if name == what))
+                differ &= _same(want, _at(other, key))
         numbers = want.dtype.kind == "f"  # they are counted with those beside them
         bench.tally.count(0 if numbers else want.size, excluded=suspects - int(differ.sum()))
         if differ.any():
             index = tuple(int(i) for i in np.argwhere(differ)[0])
             finding = f"at {list(index)} it is {got[index]}, torch has {want[index]}"
-            script = partial(against_torch, bench.contract, case, place, None)
-            raise Broken(what, finding, case, script=script)
+            script = partial(against_torch, bench.contract, case, _place(key), None)
+            raise Broken(_label(key), finding, case, script=script)
         if numbers:
-            _judge_beside(bench, case, got, what, place)
+            _judge_beside(bench, case, got, key)
 
 
-def _judge_beside(bench: Bench, case: Case, got: Array, what: str, place: str) -> None:
+def _judge_beside(bench: Bench, case: Case, got: Array, key: Key) -> None:
     """The finite numbers beside those that are not."""
     reference = bench.reference(case)
-    kind, _, name = what.rpartition(" ")
-    expected = reference.gradient(name) if kind == "gradient of" else reference.output(int(name))
+    expected = reference.output(key) if isinstance(key, int) else reference.gradient(key)
     both = np.isfinite(got) & np.isfinite(expected.value)
 
     def script() -> list[str]:
-        return against_torch(bench.contract, case, place, np.where(both, allowance(expected), np.inf))
+        return against_torch(bench.contract, case, _place(key), np.where(both, allowance(expected), np.inf))
 
     comparison = compare(np.where(both, got, expected.value), expected, enough=ALLOWED)
     bench.tally.count(comparison.elements, comparison.excluded)
     if not comparison.agrees:
-        raise Broken(what, "", case, comparison=comparison, script=script)
+        raise Broken(_label(key), "", case, comparison=comparison, script=script)
 
 
 def _same(got: Array, want: Array) -> Array:
