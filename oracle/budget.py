@@ -4,7 +4,7 @@
 roundoff. The budget of an element is the sum of
 - how far t moves when every input, cotangent and intermediate result of the reference moves by ±u at random (the
   conditioning of the problem and of the reference's way to solve it: where a sigmoid saturates, 1 - y has no digit
-  left);
+  left); for an answer in float64 that is outside of all this, by a small step as well as by a large one;
 - u·|t|, and u·max|t| over the array (the rounding of intermediates);
 - the reference's own error at T, max|torch_T - t| over the array, but at most six times its root mean square; for
   float64 it is estimated from float32, and from what comes out where operations of torch that compute several things
@@ -40,6 +40,9 @@ SHARES = (1 / 4, 1 / 8, 1 / 16)
 # The inputs are moved by a larger step and the movement is scaled back to u. A jump at a kink does not shrink with the
 # step, so scaling back keeps it from excusing a wrong convention there.
 STEP = 2.0**-12
+# Where layers multiply the movement (a layer norm of equal features by hundreds), that is too far for a slope; float64
+# has the digits for a smaller step.
+FINE = 2.0**-26
 
 
 def unit_roundoff(dtype: np.dtype[np.floating]) -> float:
@@ -52,13 +55,14 @@ class Expected:
     """One array of the reference's answer with its budget.
 
     `value` is the truth in float64. `parts` are the terms of the budget from cheap to costly; most answers are within
-    the first and never ask for the others. `nearby`, the reference's error at other points, and `jump`, what a kink
-    adds, are asked for by answers that are outside. A budget of more than `most`, all that T can hold, is infinite.
+    the first and never ask for the others. `nearby`, the reference's error at other points and what a smaller step
+    moves it by, and `jump`, what a kink adds, are asked for by answers that are outside. A budget of more than `most`,
+    all that T can hold, is infinite.
     """
 
     value: Array
     parts: tuple[Callable[[], Array | float], ...]
-    nearby: Callable[[], float] = lambda: 0.0
+    nearby: Callable[[], Array | float] = lambda: 0.0
     jump: Callable[[], Array | float] = lambda: 0.0
     most: float = np.inf
 
@@ -145,7 +149,7 @@ class Reference:
     def _single_nearby(self) -> list[tuple[Answer, Answer]]:
         """The same where inputs and cotangents are moved."""
         rng = np.random.default_rng(0)
-        return [self._rounded(_moved(self._case.astype(np.float64), rng)) for _ in range(NEARBY)]
+        return [self._rounded(_moved(self._case.astype(np.float64), rng, STEP)) for _ in range(NEARBY)]
 
     def _rounded(self, case: Case) -> tuple[Answer, Answer]:
         rounded = case.astype(np.float32)
@@ -172,18 +176,19 @@ class Reference:
             error = _typical(pick(low) - pick(high))
         return error * unit_roundoff(self._dtype) / unit_roundoff(np.dtype(np.float32))
 
-    def _nearby(self, pick: Callable[[Answer], Array]) -> float:
-        """The largest of torch's errors at points nearby."""
-        return max(self._scaled(pick, *answers) for answers in self._single_nearby)
+    def _nearby(self, pick: Callable[[Answer], Array], t: Array) -> Array | float:
+        """The largest of torch's errors at points nearby; in float64 no less than the movement by a smaller step."""
+        error = max(self._scaled(pick, *answers) for answers in self._single_nearby)
+        return error if self._dtype != np.float64 else np.maximum(error, self._movement(pick, t, FINE))
 
     def _expected(self, place: int | str, pick: Callable[[Answer], Array]) -> Expected:
         """Made once for each array, and so is each part of its budget: several laws and the certificate ask."""
         if place not in self._known:
             t = pick(self.truth)
             parts: list[Callable[[], Array | float]] = [partial(self._rounding, t)]
-            parts += [partial(self._own_error, pick, t), partial(self._movement, pick, t)]
+            parts += [partial(self._own_error, pick, t), partial(self._movement, pick, t, STEP)]
             jump = partial(self._jump, pick, t, isinstance(place, str))
-            last = cache(partial(self._nearby, pick)), cache(jump)
+            last = cache(partial(self._nearby, pick, t)), cache(jump)
             exact, most = Expected(t, (lambda: 0.0,)), float(np.finfo(self._dtype).max)
             self._known[place] = Expected(t, tuple(map(cache, parts)), *last, most) if t.dtype.kind == "f" else exact
         return self._known[place]
@@ -203,13 +208,17 @@ class Reference:
     def _moved(self) -> list[Answer]:
         return list(self._tries(range(TRIES)))
 
-    def _tries(self, seeds: range, *, whole: bool = False) -> Iterator[Answer]:
-        """The reference with inputs, cotangents and intermediates moved by ±STEP, relative to each element."""
+    @cached_property
+    def _nudged(self) -> list[Answer]:
+        return list(self._tries(range(TRIES), step=FINE))
+
+    def _tries(self, seeds: range, *, whole: bool = False, step: float = STEP) -> Iterator[Answer]:
+        """The reference with inputs, cotangents and intermediates moved by ±step, relative to each element."""
         case = self._case.astype(np.float64)
         rng = np.random.default_rng(seeds.start)  # the same tries for every case: judging is repeatable
         for seed in seeds:
-            moved = _moved(case, rng)
-            with RoundingErrors(STEP, seed, whole=whole):
+            moved = _moved(case, rng, step)
+            with RoundingErrors(step, seed, whole=whole):
                 answer = self._ask(moved)
             # A reference may look for one of its intermediates in its input (amax does, to find the ties) and fail on a
             # disturbed one; that is no property of the problem.
@@ -283,16 +292,17 @@ class Reference:
                 return True
         return False
 
-    def _movement(self, pick: Callable[[Answer], Array], t: Array) -> Array:
-        """The largest movement of each element, scaled from STEP back to u; infinite where t stops being finite."""
-        return _farthest((pick(answer) for answer in self._moved), t) * (unit_roundoff(self._dtype) / STEP)
+    def _movement(self, pick: Callable[[Answer], Array], t: Array, step: float) -> Array:
+        """The largest movement of each element, scaled from step back to u; infinite where t stops being finite."""
+        answers = self._moved if step == STEP else self._nudged
+        return _farthest((pick(answer) for answer in answers), t) * (unit_roundoff(self._dtype) / step)
 
 
-def _moved(case: Case, rng: np.random.Generator) -> Case:
-    """The case with inputs and cotangents moved by ±STEP, relative to each element."""
+def _moved(case: Case, rng: np.random.Generator, step: float) -> Case:
+    """The case with inputs and cotangents moved by ±step, relative to each element."""
 
     def move(a: Array) -> Array:
-        return np.asarray(a * (1 + STEP * (2 * rng.integers(0, 2, a.shape) - 1))) if a.dtype.kind == "f" else a
+        return np.asarray(a * (1 + step * (2 * rng.integers(0, 2, a.shape) - 1))) if a.dtype.kind == "f" else a
 
     return case.map(move)
 

@@ -1,5 +1,7 @@
 """Error budgets, the comparison and autograd on cases whose answers are known."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,15 @@ def test_more_accurate_answer_than_a_saturated_sigmoid_is_not_accused(dtype, val
     e = np.exp(-c.inputs["x"])
     accurate = c.cotangents[0] * (e / (1 + e) ** 2)
     assert compare(accurate, Reference(in_torch(lambda x: torch.sigmoid(x)), c).gradient("x")).agrees
+
+
+def test_more_accurate_answer_is_not_accused_where_a_large_step_leads_away():
+    # 1 + erf(-6) has no digit left; the factor is 500 where a and b are equal, and all but 0 where STEP has moved them.
+    function = in_torch(lambda x, a, b: (1 + torch.erf(x)) * 500 / (1 + ((a - b) * 2**20) ** 2))
+    expected = Reference(function, case(x=[-6.0], a=[1.0], b=[1.0])).output(0)
+    assert expected.value == 0
+    assert compare(np.array([500 * math.erfc(6)]), expected).agrees
+    assert not compare(np.array([1e-11]), expected).agrees
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
