@@ -378,6 +378,19 @@ def test_our_declarations_name_mutants_that_exist():
     assert not left
 
 
+def test_unit_tests_that_declarations_name_exist():
+    root = Path(gradjury.__file__).parent
+    declared = read_declared(root / "benchmarks" / "mutation" / "equivalent.toml")
+    named = {
+        name
+        for table in declared.values()
+        for reason in table.values()
+        for name in re.findall(r"tests/\w+\.py", reason)
+    }
+    assert named
+    assert all((root / name).is_file() for name in named)
+
+
 def test_the_free_length_of_a_reshape_is_no_constant(write):
     write(
         "free",

@@ -6,12 +6,15 @@
 A campaign over all layers takes hours, so that families of layers are tried apart. A mutant of code that families share
 is killed if a trial of any of them killed it; what was tried again counts as it was last. Declarations are read from
 equivalent.toml as it is now, and the mutants are those of the source as it is now: one that no file tells of is listed
-as not tried, and counts as surviving.
+as not tried, and counts as surviving. A declaration that names a unit test is of a mutant that is no equivalent: it can
+be told from the original, but no trial does; the last column has the rate with these as survivors.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 
@@ -26,10 +29,11 @@ from gradjury.properties.mutation.mutants import Mutant, mutants_of
 from gradjury.properties.targets import own_layers
 
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
-NOT_TRIED = "not tried"
+NOT_TRIED, TESTED = "not tried", "unit test"
+UNIT_TEST = re.compile(r"tests/test_\w+\.py")
 # What a mutant is called that several layers have: the first of these that one of them says.
-ORDER = ("killed", "timed out", "survived", "equivalent", NOT_TRIED)
-HEADERS = ("layer", "mutants", "killed", "elsewhere", "equivalent", "survived", NOT_TRIED, "rate")
+ORDER = ("killed", "timed out", "survived", TESTED, "equivalent", NOT_TRIED)
+HEADERS = ("layer", "mutants", "killed", "elsewhere", TESTED, "equivalent", "survived", NOT_TRIED, "rate", "laws alone")
 
 
 @click.command()
@@ -49,7 +53,7 @@ def main(files: tuple[Path, ...], survivors: bool) -> None:
         states = tried.get(name, {})
         fates = [fate_of(mutant, name, states, killed, declared) for mutant in mutants_of(getattr(impl, name))]
         for fate in fates:
-            mutant, verdict = fate.mutant.id, fate.reason if fate.reason == NOT_TRIED else fate.state
+            mutant, verdict = fate.mutant.id, verdict_of(fate)
             verdicts[mutant] = min(verdicts.get(mutant, verdict), verdict, key=ORDER.index)
             used.setdefault(mutant, []).append(name)
         one = Findings(name, tuple(fates))
@@ -60,10 +64,12 @@ def main(files: tuple[Path, ...], survivors: bool) -> None:
     if survivors:
         for name in sorted(alive):
             click.echo(f"{verdicts[name]}: {name}  ({', '.join(sorted(used[name]))})")
-    equivalent = sum(state == "equivalent" for state in verdicts.values())
+    equivalent, tested = (sum(state == word for state in verdicts.values()) for word in ("equivalent", TESTED))
+    judged = len(verdicts) - equivalent
     click.echo(
         f"{len(verdicts)} mutants of all layers: {equivalent} equivalent, {len(alive)} survive or were not tried, "
-        f"{100 * (1 - len(alive) / (len(verdicts) - equivalent)):.2f} % killed; {low} layers below 99 %"
+        f"{percent(judged - len(alive), judged)} killed, {tested} of them by a unit test alone "
+        f"({percent(judged - len(alive) - tested, judged)} by laws); {low} layers below 99 %"
     )
     raise SystemExit(1 if low else 0)
 
@@ -94,11 +100,25 @@ def fate_of(mutant: Mutant, layer: str, states: Mapping[str, State], killed: Set
     return Fate(mutant, "survived", reason="" if state else NOT_TRIED)
 
 
+def verdict_of(fate: Fate) -> str:
+    """Its state, but for what was not tried and what only a unit test kills."""
+    if fate.state == "equivalent" and UNIT_TEST.search(fate.reason):
+        return TESTED
+    return NOT_TRIED if fate.reason == NOT_TRIED else fate.state
+
+
 def cells_of(one: Findings) -> tuple[int | str, ...]:
     """A layer's row, but for its name."""
-    missing = sum(fate.reason == NOT_TRIED for fate in one.fates)
-    alive = (one.count("equivalent"), one.count("survived") - missing, missing)
-    return len(one.fates), sum(fate.dead for fate in one.fates), one.elsewhere, *alive, f"{one.rate:.1f} %"
+    count = Counter(verdict_of(fate) for fate in one.fates)
+    dead = sum(fate.dead for fate in one.fates)
+    rest = (count[TESTED], count["equivalent"], count["survived"], count[NOT_TRIED])
+    judged = len(one.fates) - count["equivalent"]
+    return len(one.fates), dead, one.elsewhere, *rest, percent(dead + count[TESTED], judged), percent(dead, judged)
+
+
+def percent(part: int, whole: int) -> str:
+    """A share, as text."""
+    return f"{100 * part / whole if whole else 100:.1f} %"
 
 
 if __name__ == "__main__":
