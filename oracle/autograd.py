@@ -117,11 +117,11 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While active, every intermediate result of torch is off by ±step, relative to each element; zeros stay zeros.
 
     The rounding errors of a computation, made large enough to be measured: Monte Carlo arithmetic (Parker, 1997). With
-    `exact`, results that need few bits stay, too, unless they are roots: nothing was rounded there; and sums are off
-    by ±step relative to what they add, not to what is left of it. With `whole`,
-    nothing is taken apart. With `normwise`, elements are off by ±step times the largest of their result: a mean that is
-    taken off twice carries what was lost at the largest to all others. Each operation is disturbed with probability
-    `share`, and all results are rounded to so many `bits`: what is equal then stays so where nothing is disturbed.
+    `exact`, results that need few bits stay, too, unless they are roots: nothing was rounded there; and sums are off by
+    ±step relative to what they add, not to what is left of it. With `whole`, nothing is taken apart. With `normwise`,
+    elements are off by ±step times the largest of their result: a mean that is taken off twice carries what was lost at
+    the largest to all others. Each operation is disturbed with probability `share`, and all results are rounded to so
+    many `bits`: what is equal then stays so where nothing is disturbed.
     """
 
     def __init__(
