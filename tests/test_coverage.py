@@ -253,6 +253,8 @@ GAPS = {
     "Transformer": {
         "the option batch_first changed nothing": UNBATCHED,
         **{f"the option {side}_is_causal changed nothing": HINT for side in ("src", "tgt", "memory")},
+        "the option training changed nothing": "masks are given in training alone; without, it drops all or nothing",
+        "encoder.layers.1.linear1.bias never showed: tiny": "a second layer is drawn half the time",
     },
     "Upsample": dict.fromkeys(SIZES, EXCLUSIVE),
 }

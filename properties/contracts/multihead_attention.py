@@ -17,17 +17,19 @@ from .common import CHANCES, PLACES
 
 HEADS: tuple[Any, ...] = (2, 1, 3, np.int64(2))
 
-KINDS = ("none", "numbers", "truth", "hiding", "causal")
+KINDS = ("none", "numbers", "truth", "hiding")
+# Of scores, each query's with each key, which may only look back.
+OF_SCORES = (*KINDS, "causal")
 
 
-def mask(d: Draft, name: str, shape: Shape, share: float = 0.3) -> dict[str, Spec]:
+def mask(d: Draft, name: str, shape: Shape, kinds: tuple[str, ...] = KINDS) -> dict[str, Spec]:
     """A mask that hides keys, of any kind, or none. True hides, so most are False: a row of True is a corner."""
-    kind = d(st.sampled_from(KINDS if len(shape) > 1 else KINDS[:-1]))
+    kind = d(st.sampled_from(kinds))
     if kind == "none":
         return {}
     if kind == "causal":
         return {name: Causal(shape)}
-    return {name: Mask(shape, share) if kind == "truth" else Added(shape, kind == "hiding")}
+    return {name: Mask(shape, 0.3) if kind == "truth" else Added(shape, kind == "hiding")}
 
 
 def kept(d: Draft, p: float, shapes: Mapping[str, Shape]) -> dict[str, Spec]:
@@ -64,7 +66,7 @@ def _attention(d: Draft) -> dict[str, Spec]:
     specs |= {name: sequence(keys, size) for name, size in zip(("key", "value"), sizes, strict=True)}
     specs |= mask(d, "key_padding_mask", (*batch, keys)) if several else {}
     blocks = d(st.sampled_from(((), (heads * (batch[0] if batch else 1),)))) if several else ()
-    specs |= mask(d, "attn_mask", (*blocks, queries, keys))
+    specs |= mask(d, "attn_mask", (*blocks, queries, keys), OF_SCORES)
     # torch hides the added keys where it replaces the mask (docs/discrepancies).
     replaced = not weights and "key_padding_mask" not in specs
     may = "attn_mask" in specs and not (replaced and added)

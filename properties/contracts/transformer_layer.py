@@ -14,7 +14,7 @@ from ..domain import Draft
 from ..twins import Module, Noisy
 from ..values import Real, Shape, Spec
 from .common import CHANCES, PLACES
-from .multihead_attention import dropped, mask
+from .multihead_attention import OF_SCORES, dropped, mask
 
 # torch's default of `activation` is a function of its own, and that of this size too large to be tried.
 DEFAULTS = {"activation": "relu", "dim_feedforward": Parameter.empty}
@@ -75,7 +75,7 @@ def masks(d: Draft, words: tuple[str, str], options: Mapping[str, Any], batch: S
     several = batch != (0,)
     blocks = (options["nhead"] * (batch[0] if batch else 1),)
     shape = (*d(st.sampled_from(((), blocks))), *scores) if several else scores
-    return mask(d, words[0], shape) | (mask(d, words[1], (*batch, scores[1])) if several else {})
+    return mask(d, words[0], shape, OF_SCORES) | (mask(d, words[1], (*batch, scores[1])) if several else {})
 
 
 def told(d: Draft, option: str, specs: Mapping[str, Spec], word: str, *unsaid: None) -> None:
