@@ -53,8 +53,8 @@ def test_more_accurate_answer_than_a_saturated_sigmoid_is_not_accused(dtype, val
 
 def test_more_accurate_answer_is_not_accused_where_a_large_step_leads_away():
     # 1 + erf(-6) has no digit left; the factor is 500 where a and b are equal, and all but 0 where STEP has moved them.
-    function = in_torch(lambda x, a, b: (1 + torch.erf(x)) * 500 / (1 + ((a - b) * 2**20) ** 2))
-    expected = Reference(function, case(x=[-6.0], a=[1.0], b=[1.0])).output(0)
+    function = in_torch(lambda x, a, b: (1 + torch.erf(x)) * 500 / (1 + ((a - b) * 2**20).square().sum()))
+    expected = Reference(function, case(x=[-6.0], a=np.ones(40), b=np.ones(40))).output(0)
     assert expected.value == 0
     assert compare(np.array([500 * math.erfc(6)]), expected).agrees
     assert not compare(np.array([1e-11]), expected).agrees
@@ -386,6 +386,13 @@ class TestCancelledArrays:
         budgets = np.array([1e-12, 3e-10])
         expected = Expected(np.array([1e-9, -2e-11]), (lambda: budgets,))
         assert expected.budget.tolist() == budgets.tolist()
+
+    def test_a_jump_of_one_element_is_every_others(self):
+        def budget(*value):
+            return Expected(np.array(value), (lambda: 1.0,), jump=lambda: np.array([3.0, 10.0])).budget.tolist()
+
+        assert budget(0.0, -0.5) == [10, 10]
+        assert budget(0.0, 2.0) == [1, 1]  # no jump of more than sixteen
 
     def test_an_infinite_budget_excuses_its_own_element_only(self):
         expected = Expected(np.array([1.0, 2.0]), (lambda: np.array([1e-16, np.inf]),))
