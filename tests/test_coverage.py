@@ -253,11 +253,12 @@ GAPS = {
     "Transformer": {
         "the option batch_first changed nothing": UNBATCHED,
         **{f"the option {side}_is_causal changed nothing": HINT for side in ("src", "tgt", "memory")},
-        "the option training changed nothing": "masks are given in training alone; without, it drops all or nothing",
-        "encoder.layers.1.linear1.bias never showed: tiny": "a second layer is drawn half the time",
     },
     "Upsample": dict.fromkeys(SIZES, EXCLUSIVE),
 }
+
+# Which of their many masks and layers a hundred examples leave out is a matter of luck.
+MORE = {"MultiheadAttention": 300, "Transformer": 400}
 
 
 @pytest.mark.parametrize("name", [name for name in contracts.ALL if hasattr(impl, name)])
@@ -267,7 +268,8 @@ def test_a_hundred_examples_of_our_own_contracts_leave_no_gap_and_no_option_igno
 
     layer = Layer(getattr(impl, name), contracts.get(name), {}, {})
     recorder = Recorder(layer)
-    Trial(layer, watch=recorder).run([Law("nothing", "the domain is drawn from", nothing)])
+    examples = MORE.get(name, 100)
+    Trial(layer, watch=recorder, examples=examples).run([Law("nothing", "the domain is drawn from", nothing)])
     with quiet():
         coverage = recorder.close()
     known = GAPS.get(name, {})
