@@ -168,8 +168,9 @@ class RoundingErrors(TorchDispatchMode):  # type: ignore[no-untyped-call]
             made = result if isinstance(result, tuple) else (result,)
             for tensor, new in zip(made, computed, strict=False):
                 if new and isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and not tensor.is_meta:
-                    size = func(*map(_magnitude, args), **(kwargs or {})) if self._exact and name in ADDING else tensor
                     if self._share == 1 or self._random.random() < self._share:
+                        adding = self._exact and name in ADDING
+                        size = func(*map(_magnitude, args), **(kwargs or {})) if adding else tensor
                         self._disturb(tensor, size, sparing=self._exact and not _takes_root(name, args))
                     if self._bits:
                         tensor.copy_(_rounded(tensor, self._bits))
