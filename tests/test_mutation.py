@@ -10,7 +10,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -18,10 +17,9 @@ from click.testing import CliRunner
 import gradjury.impl
 from gradjury.properties.cli import main
 from gradjury.properties.mutation.campaign import campaign, examine
-from gradjury.properties.mutation.command import read_declared
 from gradjury.properties.mutation.crew import Crew, Died, Job, JobError, TimedOut
 from gradjury.properties.mutation.mutants import OPERATORS, mutants_of
-from gradjury.properties.mutation.planting import importers, needed, planted
+from gradjury.properties.mutation.planting import importers, planted
 from gradjury.properties.targets import Target, TargetError
 
 STRANGER = """
@@ -360,35 +358,6 @@ def test_what_cannot_run_exits_2_and_says_why(arguments, words, tmp_path, monkey
     done = CliRunner().invoke(main, ["mutate", *arguments])
     assert done.exit_code == 2
     assert words in done.output
-
-
-def test_our_declarations_name_mutants_that_exist():
-    file = Path(gradjury.__file__).parent / "benchmarks" / "mutation" / "equivalent.toml"
-    declared = read_declared(file)
-    layers = [name for name in declared if "." not in name]
-    assert layers
-    left = {mutant for table in declared for mutant in declared[table] if "." in table}
-    for name in [*layers, *gradjury.impl.__all__]:
-        modules = {mutant.partition(":")[0] for mutant in left}
-        layer = getattr(gradjury.impl, name)
-        if name in layers or (name in gradjury.contracts.ALL and modules & needed(layer.__module__)):
-            mutants = {mutant.id for mutant in mutants_of(layer)}
-            assert not set(declared.get(name, {})) - mutants
-            left -= mutants
-    assert not left
-
-
-def test_unit_tests_that_declarations_name_exist():
-    root = Path(gradjury.__file__).parent
-    declared = read_declared(root / "benchmarks" / "mutation" / "equivalent.toml")
-    named = {
-        name
-        for table in declared.values()
-        for reason in table.values()
-        for name in re.findall(r"tests/\w+\.py", reason)
-    }
-    assert named
-    assert all((root / name).is_file() for name in named)
 
 
 def test_the_free_length_of_a_reshape_is_no_constant(write):
