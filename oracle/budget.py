@@ -28,7 +28,7 @@ from functools import cache, cached_property, partial
 import numpy as np
 
 from .autograd import RoundingErrors
-from .vjp import Answer, Array, Case, Vjp, ask
+from .vjp import Answer, Array, Case, Place, Vjp, ask
 
 # How many budgets an answer may be off. One number for all layers, outputs, gradients and dtypes: a budget is an
 # estimate of a rounding error's size, not a bound. See docs/budgets.md for what was measured.
@@ -101,7 +101,7 @@ class Reference:
         self._vjp = vjp
         self._case = case
         self._dtype = case.dtype
-        self._known: dict[int | str, Expected] = {}
+        self._known: dict[Place, Expected] = {}
 
     @cached_property
     def at_dtype(self) -> Answer:
@@ -128,13 +128,19 @@ class Reference:
         yield from self._tries(range(4 * TRIES, 7 * TRIES), whole=True)
         yield from self._rounded_normwise
 
-    def output(self, number: int) -> Expected:
-        """What the output of this number should be."""
-        return self._expected(number, lambda answer: answer.outputs[number])
+    def expected(self, place: Place) -> Expected:
+        """What the array at this place should be.
 
-    def gradient(self, name: str) -> Expected:
-        """What the gradient of this input should be."""
-        return self._expected(name, lambda answer: answer.gradients[name])
+        Made once for each array, and so is each part of its budget: several laws and the certificate ask.
+        """
+        if place not in self._known:
+            t = self.truth[place]
+            parts: list[Callable[[], Array | float]] = [partial(self._rounding, t)]
+            parts += [partial(self._own_error, place), partial(self._movement, place, STEP)]
+            last = cache(partial(self._nearby, place)), cache(partial(self._jump, place))
+            exact, most = Expected(t, (lambda: 0.0,)), float(np.finfo(self._dtype).max)
+            self._known[place] = Expected(t, tuple(map(cache, parts)), *last, most) if t.dtype.kind == "f" else exact
+        return self._known[place]
 
     def _ask(self, case: Case) -> Answer:
         with np.errstate(all="ignore"):
@@ -161,37 +167,26 @@ class Reference:
         with RoundingErrors(0.0, 0):
             return self._ask(self._case.astype(np.float64))
 
-    def _own_error(self, pick: Callable[[Answer], Array], t: Array) -> Array | float:
+    def _own_error(self, place: Place) -> Array | float:
         """The size of |torch_T - t| over the array; infinite where they are not finite alike."""
+        t = self.truth[place]
         if self._dtype != np.float64:
-            low = pick(self.at_dtype)
+            low = self.at_dtype[place]
             same = (low == t) | (np.isnan(low) & np.isnan(t))
             return _typical(low - t) + np.where(np.isfinite(low - t) | same, 0, np.inf)
         with np.errstate(invalid="ignore"):
-            return max(self._scaled(pick, *self._single), _typical(pick(self._apart) - t))
+            return max(self._scaled(place, *self._single), _typical(self._apart[place] - t))
 
-    def _scaled(self, pick: Callable[[Answer], Array], low: Answer, high: Answer) -> float:
+    def _scaled(self, place: Place, low: Answer, high: Answer) -> float:
         """The size of torch's error in float32, scaled to T's."""
         with np.errstate(invalid="ignore"):
-            error = _typical(pick(low) - pick(high))
+            error = _typical(low[place] - high[place])
         return error * unit_roundoff(self._dtype) / unit_roundoff(np.dtype(np.float32))
 
-    def _nearby(self, pick: Callable[[Answer], Array], t: Array) -> Array | float:
+    def _nearby(self, place: Place) -> Array | float:
         """The largest of torch's errors at points nearby; in float64 no less than the movement by a smaller step."""
-        error = max(self._scaled(pick, *answers) for answers in self._single_nearby)
-        return error if self._dtype != np.float64 else np.maximum(error, self._movement(pick, t, FINE))
-
-    def _expected(self, place: int | str, pick: Callable[[Answer], Array]) -> Expected:
-        """Made once for each array, and so is each part of its budget: several laws and the certificate ask."""
-        if place not in self._known:
-            t = pick(self.truth)
-            parts: list[Callable[[], Array | float]] = [partial(self._rounding, t)]
-            parts += [partial(self._own_error, pick, t), partial(self._movement, pick, t, STEP)]
-            jump = partial(self._jump, pick, t, isinstance(place, str))
-            last = cache(partial(self._nearby, pick, t)), cache(jump)
-            exact, most = Expected(t, (lambda: 0.0,)), float(np.finfo(self._dtype).max)
-            self._known[place] = Expected(t, tuple(map(cache, parts)), *last, most) if t.dtype.kind == "f" else exact
-        return self._known[place]
+        error = max(self._scaled(place, *answers) for answers in self._single_nearby)
+        return error if self._dtype != np.float64 else np.maximum(error, self._movement(place, FINE))
 
     def _rounding(self, t: Array) -> Array:
         """u·|t| + u·max|t| + what underflow may do."""
@@ -274,17 +269,18 @@ class Reference:
             with RoundingErrors(self._digit, seed, normwise=True):
                 yield self._ask(case)
 
-    def _jump(self, pick: Callable[[Answer], Array], t: Array, is_gradient: bool) -> Array:
+    def _jump(self, place: Place) -> Array:
         """The largest difference of each element; infinite where t stops being finite, or no gradient is known."""
-        if is_gradient and self._torn:
+        t = self.truth[place]
+        if isinstance(place, str) and self._torn:
             return np.full(t.shape, np.inf)
-        return _farthest((pick(answer) for answer in (*self._rounded_otherwise, *self._rounded_to_digits)), t)
+        return _farthest((answer[place] for answer in (*self._rounded_otherwise, *self._rounded_to_digits)), t)
 
     @cached_property
     def _torn(self) -> bool:
         """Whether an element of an output that counts jumps by half the output's largest or more."""
         for number, dy in enumerate(self._case.cotangents):
-            expected = self.output(number)
+            expected = self.expected(number)
             *_, smooth = expected.budgets()
             jump = np.asarray(expected.jump())
             large = (jump > ALLOWED * smooth) & (jump >= _largest(expected.value) / 2)
@@ -292,10 +288,10 @@ class Reference:
                 return True
         return False
 
-    def _movement(self, pick: Callable[[Answer], Array], t: Array, step: float) -> Array:
+    def _movement(self, place: Place, step: float) -> Array:
         """The largest movement of each element, scaled from step back to u; infinite where t stops being finite."""
         answers = self._moved if step == STEP else self._nudged
-        return _farthest((pick(answer) for answer in answers), t) * (unit_roundoff(self._dtype) / step)
+        return _farthest((answer[place] for answer in answers), self.truth[place]) * (unit_roundoff(self._dtype) / step)
 
 
 def _moved(case: Case, rng: np.random.Generator, step: float) -> Case:

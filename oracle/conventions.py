@@ -14,10 +14,10 @@ from itertools import product
 
 import numpy as np
 
-from .budget import Reference
+from .budget import Expected, Reference
 from .compare import compare
 from .finite import gaussian_direction
-from .vjp import Answer, Array, Case, Outputs, Vjp, ask
+from .vjp import Answer, Array, Case, Outputs, Place, Vjp, ask
 
 Axes = tuple[int, ...]
 # So many weights may be stored in different orders.
@@ -152,7 +152,7 @@ def averaged_over(answer: Answer, reference: Reference, case: Case) -> str | Non
     counts = {"the batch": x.shape[0], "all rows": x.size // x.shape[-1]} if x.ndim and x.size else {}
     for words, count in counts.items():
         times = {n: Answer((), {n: np.asarray(answer.gradients[n]) * count}) for n in names if n in answer.gradients}
-        if count > 1 and times and all(gradient_agrees(scaled, reference, n) for n, scaled in times.items()):
+        if count > 1 and times and all(agrees_at(n, scaled, reference.expected(n)) for n, scaled in times.items()):
             return (
                 f"the gradients of {', '.join(names)} are averaged over {words} ({count}) instead of summed. "
                 f'If it is meant, declare it: averaged_over="{words.split()[-1]}"'
@@ -172,7 +172,7 @@ def multiple(layer: Vjp, torch: Vjp, case: Case, number: int) -> str | None:
                 answer = ask(layer, tried)
         except Exception:  # a stranger's layer may raise anything at other inputs
             return None
-        got, expected = answer.outputs[number], Reference(torch, tried).output(number)
+        got, expected = answer.outputs[number], Reference(torch, tried).expected(number)
         want = expected.value
         if got.shape != want.shape or not np.isfinite(got).all() or not np.isfinite(want).all() or not want.any():
             return None
@@ -205,28 +205,14 @@ def agrees_wholly(layer: Vjp, torch: Vjp, case: Case) -> bool:
     except Exception:  # the layout does not fit, or the layer cannot bear it: no explanation
         return False
     reference = Reference(torch, case)
-    count = len(reference.truth.outputs)
-    return (
-        len(answer.outputs) == count
-        and all(output_agrees(answer, reference, number) for number in range(count))
-        and all(gradient_agrees(answer, reference, name) for name in case.differentiable)
+    return len(answer.outputs) == len(reference.truth.outputs) and all(
+        agrees_at(place, answer, reference.expected(place)) for place in reference.truth.places
     )
 
 
-def output_agrees(answer: Answer, reference: Reference, number: int) -> bool:
-    """Whether the output of this number is torch's."""
-    if number >= len(answer.outputs):
-        return False
-    got, want = answer.outputs[number], reference.output(number)
-    return got.shape == want.value.shape and compare(got, want).agrees
-
-
-def gradient_agrees(answer: Answer, reference: Reference, name: str) -> bool:
-    """Whether the gradient of this input is torch's."""
-    if name not in answer.gradients:
-        return False
-    got, want = answer.gradients[name], reference.gradient(name)
-    return got.shape == want.value.shape and compare(got, want).agrees
+def agrees_at(place: Place, answer: Answer, expected: Expected) -> bool:
+    """Whether an answer has this array, and it is what is expected."""
+    return place in answer and answer[place].shape == expected.value.shape and compare(answer[place], expected).agrees
 
 
 def elsewhere(case: Case) -> Case:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 
 from .budget import ALLOWED, Expected, Reference
-from .compare import compare
-from .conventions import averaged_over, multiple, other_layout, output_agrees
+from .conventions import agrees_at, averaged_over, multiple, other_layout
 from .finite import SIGHT, Witness, along, cotangent_vector, gaussian_direction, slope, unit_direction
 from .jurors import (
     Juror,
@@ -28,17 +27,13 @@ from .jurors import (
     taylor,
 )
 from .kinks import Kind, classify, one_sided
-from .vjp import Answer, Array, Case, Vjp, ask
+from .vjp import Answer, Array, Case, Place, Vjp, ask
 
 # They measure the layer's own forward ...
 OF_THE_LAYER: tuple[Juror, ...] = (finite_differences, taylor, longdouble, complex_step)
 # ... and these torch's. The two that only call torch outvote its forward mode, which believes in the same graph: a
 # forgotten `detach` is in both modes.
 OF_TORCH: tuple[Juror, ...] = (forward_mode, finite_differences, taylor)
-
-
-# Which array of a reference is meant.
-Expect = Callable[[Reference], Expected]
 
 
 class Fault(Enum):
@@ -73,10 +68,10 @@ def judge_output(
     if answer is None:
         return Verdict(Fault.UNDECIDED, "the layer does not answer in float64, so there is no second opinion")
     reference = Reference(torch, exact)
-    lost = _lost(layer, torch, case, lambda a: a.outputs[number], lambda r: r.output(number))
+    lost = _lost(layer, torch, case, number)
     if lost:
         return Verdict(Fault.PRECISION, f"the forward's formula is torch's, but {lost}")
-    if scalar is not None and _torch_misses(scalar, exact, answer.outputs[number], reference.output(number), index):
+    if scalar is not None and _torch_misses(scalar, exact, answer.outputs[number], reference.expected(number), index):
         return Verdict(Fault.TORCH, "the layer's output is the function's exact value, torch's is not")
     convention = other_layout(layer, torch, exact) or multiple(layer, torch, exact, number)
     own = _own_derivative(layer, exact, answer)
@@ -102,10 +97,10 @@ def judge_gradient(
     if answer is None:
         return Verdict(Fault.UNDECIDED, "the layer does not answer in float64, so there is no second opinion")
     reference = Reference(torch, exact)
-    lost = _lost(layer, torch, case, lambda a: a.gradients[name], lambda r: r.gradient(name))
+    lost = _lost(layer, torch, case, name)
     if lost:
         return Verdict(Fault.PRECISION, f"the gradient's formula is torch's, but {lost}")
-    forward_agrees = all(output_agrees(answer, reference, i) for i in range(len(reference.truth.outputs)))
+    forward_agrees = all(agrees_at(n, answer, reference.expected(n)) for n in range(len(reference.truth.outputs)))
     averaged = averaged_over(answer, reference, exact) if forward_agrees else None
     if averaged is not None:
         return Verdict(Fault.CONVENTION, averaged)
@@ -119,7 +114,7 @@ def judge_gradient(
     fault, sentence = _decide(majority(own), majority(other), forward_agrees)
     if majority(own) is Opinion.ABSTAINS and forward_agrees and fault is not Fault.TORCH:
         fault, sentence = _at_a_kink(layer, exact, direction, mine) or (fault, sentence)
-    if fault is Fault.UNDECIDED and ALLOWED * reference.gradient(name).budget[index] > SIGHT * abs(theirs):
+    if fault is Fault.UNDECIDED and ALLOWED * reference.expected(name).budget[index] > SIGHT * abs(theirs):
         sentence = "ill-conditioned: rounding alone moves this gradient by more than can be judged"
     if fault is Fault.FORWARD:
         convention = other_layout(layer, torch, exact)
@@ -194,39 +189,39 @@ def _try(layer: Vjp, case: Case) -> Answer | None:
         return None
 
 
-def _lost(layer: Vjp, torch: Vjp, case: Case, pick: Callable[[Answer], Array], expect: Expect) -> str | None:
+def _lost(layer: Vjp, torch: Vjp, case: Case, place: Place) -> str | None:
     """How the layer loses what torch has though its formula is torch's; None where that does not explain it.
 
     It agrees in a higher precision; or it is not finite, and agrees where the inputs are scaled down to 1; or what it
     answers in float64 is no further off than rounding in float32 may be.
     """
-    reference = Reference(torch, case.astype(np.float64))
+
+    def expect(case: Case) -> Expected:
+        return Reference(torch, case).expected(place)
+
+    expected = expect(case.astype(np.float64))
     for dtype, name in ((np.float64, "float64"), (np.longdouble, "longdouble")):
         higher = _try(layer, case.astype(dtype)) if np.finfo(dtype).eps < np.finfo(case.dtype).eps else None
-        if higher is not None and higher.outputs[0].dtype == dtype and _within(higher, pick, expect(reference)):
+        if higher is not None and higher.outputs[0].dtype == dtype and agrees_at(place, higher, expected):
             return f"it loses digits in {case.dtype}: in {name} it agrees"
-    answer, want = _try(layer, case), expect(reference).value
-    if answer is None or pick(answer).shape != want.shape:
+    answer, want = _try(layer, case), expected.value
+    got = None if answer is None else answer.get(place)
+    if got is None or got.shape != want.shape:
         return None
-    if (np.isfinite(want) & ~np.isfinite(pick(answer))).any():
+    if (np.isfinite(want) & ~np.isfinite(got)).any():
         small = case.map(lambda a: a / max(1, np.abs(a).max(initial=0)) if a.dtype.kind == "f" else a)
         scaled = _try(layer, small)
-        if scaled is not None and _within(scaled, pick, expect(Reference(torch, small))):
+        if scaled is not None and agrees_at(place, scaled, expect(small)):
             return "an intermediate number overflows or underflows: on the same inputs scaled down to 1 it agrees"
         return None
     if case.dtype != np.float64:
         return None
     single = case.astype(np.float32)
-    rounding = expect(Reference(torch, single)).replaced(expect(Reference(torch, single.astype(np.float64))).value)
+    rounding = expect(single).replaced(expect(single.astype(np.float64)).value)
     lower = _try(layer, single.astype(np.float64))
-    if lower is not None and _within(lower, pick, rounding):
+    if lower is not None and agrees_at(place, lower, rounding):
         return "it is as far off as rounding in float32 would be, in whatever precision it is asked"
     return None
-
-
-def _within(answer: Answer, pick: Callable[[Answer], Array], expected: Expected) -> bool:
-    got = pick(answer)
-    return got.shape == expected.value.shape and compare(got, expected).agrees
 
 
 def _own_derivative(layer: Vjp, case: Case, answer: Answer) -> Witness | None:

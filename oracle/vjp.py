@@ -54,12 +54,34 @@ class Case:
         return self.map(lambda a: a.copy())
 
 
+# Which array of an answer: the number of an output, or the name of the input that a gradient belongs to.
+Place = int | str
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a layer answered to a case."""
 
     outputs: tuple[Array, ...]
     gradients: Mapping[str, Array]
+
+    def __getitem__(self, place: Place) -> Array:
+        return self.outputs[place] if isinstance(place, int) else self.gradients[place]
+
+    def __contains__(self, place: Place) -> bool:
+        return self.get(place) is not None
+
+    def get(self, place: Place) -> Array | None:
+        """The array at this place; None where there is none."""
+        try:
+            return self[place]
+        except (KeyError, IndexError):
+            return None
+
+    @property
+    def places(self) -> list[Place]:
+        """Of all its arrays, outputs first."""
+        return [*range(len(self.outputs)), *self.gradients]
 
 
 def outputs_of(y: Outputs) -> tuple[Array, ...]:

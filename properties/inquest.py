@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase
 from ..oracle.autograd import torch_vjp
 from ..oracle.budget import Expected, Reference
 from ..oracle.diagnosis import MOST_ASKED, Call, Diagnosis, Observation, diagnose
-from ..oracle.vjp import Answer, Array, Case, Vjp, ask, differentiable_outputs, outputs_of
+from ..oracle.vjp import Answer, Array, Case, Place, Vjp, ask, differentiable_outputs, outputs_of
 from .adapt import Layer
 from .domain import SUB_CASES, Situation
 from .matters import Seen, Tries, failed, key_of, what_matters
@@ -61,7 +61,7 @@ class Finding:
     typical: Observation | None = None
 
 
-def place_of(what: str) -> int | str | None:
+def place_of(what: str) -> Place | None:
     """The array that a law's finding names: the number of an output, or the input of a gradient."""
     if found := re.match(r"gradient of (\S+)", what):
         return found[1]
@@ -75,7 +75,7 @@ class Inquest:
     """The layer, the array that is wrong, and the draws."""
 
     layer: Layer
-    place: int | str
+    place: Place
     seed: int
     _bound: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -155,11 +155,8 @@ class Inquest:
 
     def _expected(self, reference: Reference, answer: Answer) -> Expected | None:
         """What the array should be; None where the layer or torch has none."""
-        if isinstance(self.place, int):
-            counts = len(answer.outputs), len(reference.truth.outputs)
-            return reference.output(self.place) if self.place < min(counts) else None
-        both = self.place in answer.gradients and self.place in reference.truth.gradients
-        return reference.gradient(self.place) if both else None
+        both = self.place in answer and self.place in reference.truth
+        return reference.expected(self.place) if both else None
 
     def _torch(self, case: Case) -> Vjp:
         """The reference, one for each configuration and set of inputs: it may keep those that it is not given."""

@@ -46,7 +46,7 @@ def observe(layer, reference, asked, place="x", **options):
     for case in asked:
         vjp = reference if callable(reference) else reference[0]
         answer, truth = ask(layer, case), Reference(vjp, case)
-        expected = truth.output(place) if isinstance(place, int) else truth.gradient(place)
+        expected = truth.expected(place)
         calls.append(Call(case, answer))
         seen.append(
             Observation(

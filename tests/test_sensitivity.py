@@ -90,7 +90,7 @@ def judged(name, size, dtype, choose):
             bench, case = bench_and_case(name, size, dtype, seed)
             judge_gradients(bench, case)
             for gradient in case.differentiable:
-                index = choose(bench.reference(case).gradient(gradient), np.random.default_rng([seed, 1]))
+                index = choose(bench.reference(case).expected(gradient), np.random.default_rng([seed, 1]))
                 if missed(bench, case, gradient, index, ERRORS[dtype]):
                     found.append((gradient, seed, index))
     return found

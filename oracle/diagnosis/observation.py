@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..budget import ALLOWED, Expected, unit_roundoff
-from ..vjp import Answer, Array, Case, differentiable_outputs
+from ..vjp import Answer, Array, Case, Place, differentiable_outputs
 
 # Where all values are of ordinary size, the inputs' rounding does not move a result by so many times its own rounding.
 FAR = 2.0**20
@@ -52,7 +52,7 @@ class Observation:
     """
 
     case: Case
-    place: int | str
+    place: Place
     expected: Expected
     answer: Answer
     truth: Answer
@@ -62,21 +62,14 @@ class Observation:
     plain: bool = False
     _asked: dict[str, Array | None] = field(default_factory=dict, repr=False)
 
-    def pick(self, answer: Answer) -> Array:
-        """The array in question out of any answer."""
-        return answer.outputs[self.place] if isinstance(self.place, int) else answer.gradients[self.place]
-
     def picked(self, answer: Answer) -> Array | None:
-        """The same out of a layer's answer, in float64; None where there is none."""
-        try:
-            return np.asarray(self.pick(answer), np.float64)
-        except (KeyError, IndexError):
-            return None
+        """The array in question out of an answer, in float64; None where there is none."""
+        return np.asarray(answer[self.place], np.float64) if self.place in answer else None
 
     @cached_property
     def got(self) -> Array:
         """What the layer answered, in float64."""
-        return np.asarray(self.pick(self.answer), np.float64)
+        return np.asarray(self.answer[self.place], np.float64)
 
     @property
     def want(self) -> Array:
@@ -163,7 +156,7 @@ class Observation:
         try:
             with np.errstate(all="ignore"):
                 case = change(self.case.astype(np.float64))
-                found = None if case is None else self.pick(self.truth_of(case))
+                found = None if case is None else self.truth_of(case)[self.place]
         except Exception:  # torch refuses what the change has made, in whichever way
             return None
         return found if found is not None and np.isfinite(found).all() else None

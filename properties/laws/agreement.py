@@ -12,15 +12,15 @@ import numpy as np
 from ...oracle.budget import ALLOWED, Expected
 from ...oracle.compare import compare
 from ...oracle.referee import Fault
-from ...oracle.vjp import Answer, Array, Case
+from ...oracle.vjp import Answer, Array, Case, Place
 from ..script import against_torch
 from ..styles.base import StyleError
 from ..values import NONFINITE
-from .law import Bench, Broken, Law, allowance
+from .law import Bench, Broken, Law, allowance, in_script, named
 
 
-def _script(bench: Bench, case: Case, place: str, expected: Expected) -> list[str]:
-    return against_torch(bench.contract, case, place, allowance(expected))
+def _script(bench: Bench, case: Case, place: Place, expected: Expected) -> list[str]:
+    return against_torch(bench.contract, case, in_script(place), allowance(expected))
 
 
 def judge_forward(bench: Bench, case: Case) -> None:
@@ -33,13 +33,13 @@ def judge_forward(bench: Bench, case: Case) -> None:
         lines = [f"wrong = len(ask(layer, *case)[0]) != {count}"]
         raise Broken("outputs", finding, case, script=lines, verdict=bench.refusal(case, Fault.FORWARD, finding))
     for number, got in enumerate(outputs):
-        expected = reference.output(number)
+        expected = reference.expected(number)
         bench.compare(
             got,
             expected,
-            "output" if count == 1 else f"output {number}",
+            "output" if count == 1 else named(number),
             case,
-            script=partial(_script, bench, case, f"[0][{number}]", expected),
+            script=partial(_script, bench, case, number, expected),
             verdict=partial(bench.judge_output, case, number),
         )
 
@@ -53,63 +53,43 @@ def judge_gradients(bench: Bench, case: Case) -> None:
         lines = [f"wrong = ask(layer, *case)[1].get({name!r}) is None"]
         finding = "the backward does not answer it"
         verdict = bench.refusal(case, Fault.BACKWARD, finding)
-        raise Broken(f"gradient of {name}", finding, case, script=lines, verdict=verdict)
+        raise Broken(named(name), finding, case, script=lines, verdict=verdict)
     reference = bench.reference(case)
     for name in case.differentiable:
-        expected = reference.gradient(name)
+        expected = reference.expected(name)
         bench.compare(
             gradients[name],
             expected,
-            f"gradient of {name}",
+            named(name),
             case,
-            script=partial(_script, bench, case, f'[1]["{name}"]', expected),
+            script=partial(_script, bench, case, name, expected),
             verdict=partial(bench.judge_gradient, case, name),
         )
 
 
-# An output's number, or the name of the input that a gradient belongs to.
-Key = int | str
-
-
-def _pairs(answer: Answer, truth: Answer) -> Iterator[tuple[Key, Array, Array]]:
-    """What both answered: its key, the layer's array, and torch's."""
-    for number, (got, want) in enumerate(zip(answer.outputs, truth.outputs, strict=False)):
-        yield number, got, want
-    for name in (name for name in truth.gradients if name in answer.gradients):
-        yield name, answer.gradients[name], truth.gradients[name]
-
-
-def _label(key: Key) -> str:
-    return f"output {key}" if isinstance(key, int) else f"gradient of {key}"
-
-
-def _place(key: Key) -> str:
-    """Where it is in what a script's `ask` answers."""
-    return f"[0][{key}]" if isinstance(key, int) else f'[1]["{key}"]'
-
-
-def _at(answer: Answer, key: Key) -> Array:
-    return answer.outputs[key] if isinstance(key, int) else answer.gradients[key]
+def _pairs(answer: Answer, truth: Answer) -> Iterator[tuple[Place, Array, Array]]:
+    """What both answered: its place, the layer's array, and torch's."""
+    return ((place, answer[place], truth[place]) for place in truth.places if place in answer)
 
 
 def judge_dtype_and_shape(bench: Bench, case: Case) -> None:
     """Outputs have torch's dtypes and shapes, gradients those of the inputs they belong to."""
     answer = bench.ask(case)
     truth = bench.reference(case).at_dtype
-    for key, got, want in _pairs(answer, truth):
+    for place, got, want in _pairs(answer, truth):
         bench.tally.count(1)
         if (got.dtype, got.shape) != (want.dtype, want.shape):
-            raise _other_type(key, got, want, case)
+            raise _other_type(place, got, want, case)
 
 
-def _other_type(key: Key, got: Array, want: Array, case: Case) -> Broken:
+def _other_type(place: Place, got: Array, want: Array, case: Case) -> Broken:
     """The finding that an array is of another dtype or shape."""
     lines = [
-        f"got = np.asarray(ask(layer, *case){_place(key)})",
+        f"got = np.asarray(ask(layer, *case){in_script(place)})",
         f"wrong = (got.dtype.name, got.shape) != {(want.dtype.name, want.shape)!r}",
     ]
     finding = f"it is {got.dtype} {got.shape}, torch's is {want.dtype} {want.shape}"
-    return Broken(_label(key), finding, case, script=lines)
+    return Broken(named(place), finding, case, script=lines)
 
 
 def judge_nonfinite(bench: Bench, case: Case) -> None:
@@ -119,9 +99,9 @@ def judge_nonfinite(bench: Bench, case: Case) -> None:
     case = with_special_values(case, bench.contract.finite(bench.config))
     answer = bench.ask(case)
     reference = bench.reference(case)
-    for key, got, want in _pairs(answer, reference.at_dtype):
+    for place, got, want in _pairs(answer, reference.at_dtype):
         if (got.dtype, got.shape) != (want.dtype, want.shape):
-            raise _other_type(key, got, want, case)
+            raise _other_type(place, got, want, case)
         differ = ~_same(got, want)
         suspects = int(differ.sum())
         if suspects:
@@ -129,31 +109,31 @@ def judge_nonfinite(bench: Bench, case: Case) -> None:
             # torch's own answer hangs on one, it says nothing of infinity times a layer's exact zero.
             others = reference.alternatives
             while differ.any() and (other := next(others, None)) is not None:
-                differ &= _same(want, _at(other, key))
+                differ &= _same(want, other[place])
         numbers = want.dtype.kind == "f"  # they are counted with those beside them
         bench.tally.count(0 if numbers else want.size, excluded=suspects - int(differ.sum()))
         if differ.any():
             index = tuple(int(i) for i in np.argwhere(differ)[0])
             finding = f"at {list(index)} it is {got[index]}, torch has {want[index]}"
-            script = partial(against_torch, bench.contract, case, _place(key), None)
-            raise Broken(_label(key), finding, case, script=script)
+            script = partial(against_torch, bench.contract, case, in_script(place), None)
+            raise Broken(named(place), finding, case, script=script)
         if numbers:
-            _judge_beside(bench, case, got, key)
+            _judge_beside(bench, case, got, place)
 
 
-def _judge_beside(bench: Bench, case: Case, got: Array, key: Key) -> None:
+def _judge_beside(bench: Bench, case: Case, got: Array, place: Place) -> None:
     """The finite numbers beside those that are not."""
     reference = bench.reference(case)
-    expected = reference.output(key) if isinstance(key, int) else reference.gradient(key)
+    expected = reference.expected(place)
     both = np.isfinite(got) & np.isfinite(expected.value)
 
     def script() -> list[str]:
-        return against_torch(bench.contract, case, _place(key), np.where(both, allowance(expected), np.inf))
+        return against_torch(bench.contract, case, in_script(place), np.where(both, allowance(expected), np.inf))
 
     comparison = compare(np.where(both, got, expected.value), expected, enough=ALLOWED)
     bench.tally.count(comparison.elements, comparison.excluded)
     if not comparison.agrees:
-        raise Broken(_label(key), "", case, comparison=comparison, script=script)
+        raise Broken(named(place), "", case, comparison=comparison, script=script)
 
 
 def _same(got: Array, want: Array) -> Array:

@@ -30,7 +30,7 @@ from ..domain import Situation
 from ..literals import array_source, script_name
 from ..script import against_torch, decide
 from ..values import EDITS
-from .law import Bench, Broken, Law, allowance, answered
+from .law import Bench, Broken, Law, allowance, answered, in_script, named
 
 # Up to this many numbers in all differentiable inputs, the whole Jacobian is measured, one unit direction each.
 SMALL = 6
@@ -89,7 +89,7 @@ def judge_finite_differences(bench: Bench, case: Case) -> None:
 def _with_rounding(bench: Bench, case: Case, direction: Mapping[str, Array], witness: Witness) -> Witness:
     """Granted what rounding may do to <dx, v>: where large terms cancel, no difference of the forward shows it."""
     reference = bench.reference(case)
-    rounding = float(sum((np.abs(v) * reference.gradient(name).budget).sum() for name, v in direction.items()))
+    rounding = float(sum((np.abs(v) * reference.expected(name).budget).sum() for name, v in direction.items()))
     return replace(witness, error=witness.error + rounding)
 
 
@@ -124,16 +124,16 @@ def _judge_unseen(bench: Bench, case: Case, unseen: Array, backward: Callable[..
     reference = bench.reference(hidden)
     silent = False
     for name in answered(gradients, hidden):
-        expected = reference.gradient(name)
+        expected = reference.expected(name)
         comparison = compare(gradients[name], expected, enough=ALLOWED)
         silent |= comparison.excluded > 0
         if not comparison.agrees:
             raise Broken(
-                f"gradient of {name}",
+                named(name),
                 "",
                 hidden,
                 comparison=comparison,
-                script=partial(against_torch, bench.contract, hidden, f'[1]["{name}"]', allowance(expected)),
+                script=partial(against_torch, bench.contract, hidden, in_script(name), allowance(expected)),
                 verdict=partial(bench.judge_gradient, hidden, name, comparison.index),
             )
     return int(unseen.sum()) if silent else 0
@@ -154,7 +154,7 @@ def _not_derivative(
     )
     index = tuple(int(i) for i in np.unravel_index(int(np.abs(direction[name]).argmax()), direction[name].shape))
     return Broken(
-        f"gradient of {name}",
+        named(name),
         finding,
         case,
         verdict=partial(bench.judge_gradient, case, name, index),
@@ -215,18 +215,18 @@ def judge_linearity(bench: Bench, case: Case) -> None:
             bench.compare(
                 got,
                 expected,
-                f"gradient of {name} for the cotangent 2·dy - dy'/2, expected from those for dy and dy'",
+                f"{named(name)} for the cotangent 2·dy - dy'/2, expected from those for dy and dy'",
                 case,
                 script=partial(_linear_script, name, expected),
                 enough=ALLOWED,
             )
         if (finite & (none != 0)).any():
             lines = [
-                f'got = ask(layer, *inputs, *(0 * dy for dy in cotangents))[1]["{name}"]',
+                f"got = ask(layer, *inputs, *(0 * dy for dy in cotangents)){in_script(name)}",
                 "wrong = np.any(got != 0)",
             ]
             finding = "it is not zero for a cotangent of zeros"
-            raise Broken(f"gradient of {name}", finding, case, script=lines)
+            raise Broken(named(name), finding, case, script=lines)
 
 
 def _sum_of_budgets(bench: Bench, name: str, value: Array, *cases: tuple[float, Case]) -> Expected:
@@ -235,7 +235,7 @@ def _sum_of_budgets(bench: Bench, name: str, value: Array, *cases: tuple[float, 
     All cases have one forward, which is on one side of every kink. But where a softmax is given 1e13 and one digit of
     that decides all, only a try that is off by one digit shows what rounding does to the backward.
     """
-    budgets = [(times, bench.reference(case).gradient(name)) for times, case in cases]
+    budgets = [(times, bench.reference(case).expected(name)) for times, case in cases]
 
     def total(pick: Callable[[Expected], Array | float]) -> Array:
         return np.asarray(sum(times * pick(expected) for times, expected in budgets))
@@ -248,7 +248,7 @@ def _sum_of_budgets(bench: Bench, name: str, value: Array, *cases: tuple[float, 
 
 
 def _linear_script(name: str, expected: Expected) -> list[str]:
-    place = f'[1]["{name}"]'
+    place = in_script(name)
     return [
         "other = [np.flip(dy) * 0.5 + 1 for dy in cotangents]",
         "mixed = [2 * a - b / 2 for a, b in zip(cotangents, other)]",

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
-from ...oracle.budget import Expected
-from ...oracle.vjp import Answer, Array, Case, arrays_of, outputs_of
+from ...oracle.vjp import Answer, Array, Case, Place, arrays_of, outputs_of
 from ..script import construction, decide
-from .law import Bench, Broken, Law, allowance, answered
+from .law import Bench, Broken, Law, allowance, answered, in_script, named
 
 
 def other_case(case: Case) -> Case:
@@ -106,17 +103,15 @@ def _unchanged(bench: Bench, case: Case, own: Case, where: str) -> None:
 
 
 def _judge_aliases(bench: Bench, answer: Answer, case: Case) -> None:
-    results = [(f"output {n}", y) for n, y in enumerate(answer.outputs)]
-    results += [(f"gradient of {n}", g) for n, g in answer.gradients.items()]
-    for (a, first), (b, second) in combinations(results, 2):
+    for a, b in combinations(answer.places, 2):
         bench.tally.count(1)
-        if np.shares_memory(first, second):
+        if np.shares_memory(answer[a], answer[b]):
             lines = [
                 "outputs, gradients = ask(layer, *case)",
                 "results = [*outputs, *(g for g in gradients.values() if isinstance(g, np.ndarray))]",
                 "wrong = any(np.shares_memory(a, b) for i, a in enumerate(results) for b in results[:i])",
             ]
-            raise Broken(b, f"it shares memory with {a}", case, script=lines)
+            raise Broken(named(b), f"it shares memory with {named(a)}", case, script=lines)
 
 
 def _snapshot(answer: Answer) -> Answer:
@@ -128,14 +123,10 @@ def _snapshot(answer: Answer) -> Answer:
 
 def _same(bench: Bench, answer: Answer, kept: Answer, case: Case, when: str, lines: list[str]) -> None:
     """Bit for bit the same answer, for it is the same computation."""
-    pairs: list[tuple[str, Any, Array]] = [
-        (f"output {n}", a, b) for n, (a, b) in enumerate(zip(answer.outputs, kept.outputs, strict=False))
-    ]
-    pairs += [(f"gradient of {n}", answer.gradients.get(n), b) for n, b in kept.gradients.items()]
-    for what, now, before in pairs:
+    for place in kept.places:
         bench.tally.count(1)
-        if now is None or np.asarray(now).tobytes() != before.tobytes():
-            raise Broken(what, f"the answer changes {when}", case, script=lines)
+        if (now := answer.get(place)) is None or now.tobytes() != kept[place].tobytes():
+            raise Broken(named(place), f"the answer changes {when}", case, script=lines)
 
 
 def _strided(a: Array) -> Array:
@@ -162,46 +153,34 @@ VIEWS: Mapping[str, tuple[Callable[[Array], Array], str]] = {
 def judge_views(bench: Bench, case: Case) -> None:
     """The same values in another memory layout give the same answer, within the budget (sums may be reordered)."""
     plain = bench.ask(case)
-    reference = bench.reference(case)
     for kind, (make, source) in VIEWS.items():
         own = case.map(make)
         try:
             y, backward = bench.layer(**own.inputs)
-            outputs, gradients = outputs_of(y), arrays_of(backward(*own.cotangents))
+            got = Answer(outputs_of(y), arrays_of(backward(*own.cotangents)))
         except Exception as error:
             finding = f"with {kind} arrays the layer raises {type(error).__name__}: {error}"
             lines = [f"ask_in_place(layer, *({source} for a in case))  # raises", "wrong = False"]
             raise Broken(f"{kind} arrays", finding, case, script=lines) from error
-        for number, want in enumerate(plain.outputs):
-            truth = partial(reference.output, number)
-            _judge_view(bench, case, outputs[number], want, truth, f"output {number}", f"[0][{number}]", (kind, source))
-        for name in answered(plain.gradients, case):
-            truth = partial(reference.gradient, name)
-            got, want, place = gradients.get(name), plain.gradients[name], f'[1]["{name}"]'
-            _judge_view(bench, case, got, want, truth, f"gradient of {name}", place, (kind, source))
+        for place in (*range(len(plain.outputs)), *answered(plain.gradients, case)):
+            _judge_view(bench, case, place, got, plain, (kind, source))
 
 
-def _judge_view(
-    bench: Bench,
-    case: Case,
-    got: Any,
-    want: Array,
-    truth: Callable[[], Expected],
-    what: str,
-    place: str,
-    view: tuple[str, str],
-) -> None:
+def _judge_view(bench: Bench, case: Case, place: Place, answer: Answer, plain: Answer, view: tuple[str, str]) -> None:
     """One array of the answer to a view against the answer to plain arrays."""
-    if got is not None and np.asarray(got).tobytes() == np.asarray(want).tobytes():
-        bench.tally.count(np.size(want))
+    got, want = answer.get(place), plain[place]
+    if got is not None and got.tobytes() == want.tobytes():
+        bench.tally.count(want.size)
         return
     kind, source = view
-    twice = truth().replaced(np.asarray(want), 2)  # both answers may be off, so the budget counts twice
-    lines = [f"expected = ask(layer, *case){place}", f"got = ask_in_place(layer, *({source} for a in case)){place}"]
+    # Both answers may be off, so the budget counts twice.
+    twice = bench.reference(case).expected(place).replaced(want, 2)
+    here = in_script(place)
+    lines = [f"expected = ask(layer, *case){here}", f"got = ask_in_place(layer, *({source} for a in case)){here}"]
     bench.compare(
         got,
         twice,
-        f"{what} with {kind} arrays",
+        f"{named(place)} with {kind} arrays",
         case,
         script=lambda: [*lines, *decide(allowance(twice))],
     )

@@ -15,7 +15,7 @@ from ...oracle.vjp import Array, Case
 from ..contract import Contract
 from ..domain import Situation
 from ..script import decide
-from .law import Bench, Law, allowance, answered
+from .law import Bench, Law, allowance, answered, in_script, named
 
 PLAIN: Mapping[str, Any] = {"stride": 1, "dilation": 1, "groups": 1, "padding_mode": "zeros"}
 
@@ -33,11 +33,11 @@ def judge_theorem(bench: Bench, case: Case) -> None:
     for name in answered(gradients, case):
         if name not in values:
             continue  # the bias
-        expected = reference.gradient(name).replaced(values[name])
+        expected = reference.expected(name).replaced(values[name])
         bench.compare(
             gradients[name],
             expected,
-            f"gradient of {name}",
+            named(name),
             case,
             script=partial(_script, name, widths(case.config, case.inputs["weight"].shape[2:]), expected),
         )
@@ -106,7 +106,7 @@ def _script(name: str, pad: tuple[tuple[int, int], ...], expected: Expected) -> 
     return [
         f"widths = {pad!r}",
         *_SOURCE[name],
-        f'got = ask(layer, *case)[1]["{name}"]',
+        f"got = ask(layer, *case){in_script(name)}",
         f"expected = expected.reshape({name}.shape)",
         *decide(allowance(expected)),
     ]

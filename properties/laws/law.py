@@ -15,7 +15,7 @@ from ...oracle.autograd import torch_vjp
 from ...oracle.budget import ALLOWED, Expected, Reference
 from ...oracle.compare import Comparison, compare
 from ...oracle.referee import Fault, Verdict, judge_gradient, judge_output, judge_refusal
-from ...oracle.vjp import Answer, Array, Case, Vjp, arrays_of, outputs_of
+from ...oracle.vjp import Answer, Array, Case, Place, Vjp, arrays_of, outputs_of
 from ..contract import DTYPES, Contract
 from ..domain import Situation
 from ..styles.base import Adapted, StyleError
@@ -199,6 +199,16 @@ class Law:
     strict: bool = False
     applies: Callable[[Mapping[str, Any]], bool] = lambda fixed: True  # noqa: ARG005
     dtypes: tuple[str, ...] = DTYPES
+
+
+def named(place: Place) -> str:
+    """How a finding names the array; the inquest reads it back."""
+    return f"output {place}" if isinstance(place, int) else f"gradient of {place}"
+
+
+def in_script(place: Place) -> str:
+    """Where the array is in what a script's `ask` answers."""
+    return f"[0][{place}]" if isinstance(place, int) else f'[1]["{place}"]'
 
 
 def answered(gradients: Mapping[str, Array], case: Case) -> list[str]:
