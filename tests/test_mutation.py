@@ -65,6 +65,22 @@ def test_an_edit_elsewhere_changes_no_id(write):
     assert [m.id for m in of("stranger_tanh", "MyTanh")] == before
 
 
+def test_a_strangers_faults_are_killed_and_no_file_is_touched(write):
+    file = write("stranger_tanh", STRANGER)
+    before = file.read_bytes(), file.stat().st_mtime_ns
+    (tanh,) = campaign([target("stranger_tanh", "MyTanh", "Tanh")], jobs=2)
+    assert len(tanh.fates) >= 8
+    assert {fate.state for fate in tanh.fates} == {"killed"}
+    assert tanh.passed
+    assert tanh.rate == 100
+    assert tanh.median <= 5
+    paths = {"MyTanh.__call__", "MyTanh.__call__.backward", "slope", "ONE"}
+    assert {fate.mutant.path for fate in tanh.fates} == paths  # and not the function that only checks
+    assert {fate.law for fate in tanh.fates} >= {"forward", "gradients"}
+    assert (file.read_bytes(), file.stat().st_mtime_ns) == before
+    assert {p.name for p in file.parent.iterdir()} <= {"__pycache__", file.name}
+
+
 ODD = """
     import os
     import time
@@ -83,32 +99,31 @@ ODD = """
 """
 
 
-def test_a_strangers_faults_are_killed_what_hangs_is_timed_out_and_no_file_is_touched(write):
-    files = [write("stranger_tanh", STRANGER), write("odd_relu", ODD)]
-    before = [(file.read_bytes(), file.stat().st_mtime_ns) for file in files]
-    targets = [target("stranger_tanh", "MyTanh", "Tanh"), target("odd_relu", "Odd", "ReLU")]
-    tanh, odd = campaign(targets, jobs=2, limit=5.0)
+def odd(write, keyword, **options):
+    """What becomes of the one fault in ODD that has this in its name."""
+    write("odd_relu", ODD)
+    (found,) = campaign([target("odd_relu", "Odd", "ReLU")], keyword=keyword, **options)
+    (fate,) = found.fates
+    return fate, found.passed
 
-    assert len(tanh.fates) >= 8
-    assert {fate.state for fate in tanh.fates} == {"killed"}
-    assert tanh.passed
-    assert tanh.rate == 100
-    assert tanh.median <= 5
-    paths = {"MyTanh.__call__", "MyTanh.__call__.backward", "slope", "ONE"}
-    assert {fate.mutant.path for fate in tanh.fates} == paths  # and not the function that only checks
-    assert {fate.law for fate in tanh.fates} >= {"forward", "gradients"}
 
-    fates = {(fate.mutant.operator, fate.mutant.minus, fate.mutant.plus): fate for fate in odd.fates}
-    forever = fates["condition", "if x.ndim > 98:", "if True:"]
-    assert (forever.state, forever.reason) == ("timed out", "still running after 5 s")
-    died = fates["condition", "if x.ndim > 99:", "if True:"]
-    assert (died.state, died.law, died.reason) == ("killed", "process", "the process died, exit code 7")
-    unseen = fates["dropped statement", "os._exit(7)", "pass"]
-    assert (unseen.state, unseen.reason) == ("survived", "never executed: no drawn case comes here")
-    assert not odd.passed
+def test_what_hangs_is_timed_out(write):
+    fate, passed = odd(write, "x.ndim > 98 -> True", limit=5.0)
+    assert (fate.state, fate.reason, passed) == ("timed out", "still running after 5 s", True)
 
-    assert [(file.read_bytes(), file.stat().st_mtime_ns) for file in files] == before
-    assert {p.name for p in files[0].parent.iterdir()} <= {"__pycache__", *(file.name for file in files)}
+
+def test_what_dies_is_killed(write):
+    fate, passed = odd(write, "x.ndim > 99 -> True")
+    found = (fate.state, fate.law, fate.reason, passed)
+    assert found == ("killed", "process", "the process died, exit code 7", True)
+
+
+def test_what_never_runs_survives_unless_it_is_declared(write):
+    fate, passed = odd(write, "os._exit(7)")
+    assert (fate.state, fate.reason, passed) == ("survived", "never executed: no drawn case comes here", False)
+    told = {"odd_relu": {fate.mutant.id: "no array has so many axes"}}
+    fate, passed = odd(write, "os._exit(7)", declared=told)
+    assert (fate.state, fate.reason, passed) == ("equivalent", "no array has so many axes", True)
 
 
 def test_a_crew_goes_on_after_a_death_and_a_hang_and_reports_what_a_job_raised():

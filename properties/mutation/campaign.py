@@ -154,7 +154,8 @@ def campaign(
         for _, some in groupby(pairs, lambda pair: together and pair[0]):
             tried = []
             for n, mutant in some:
-                fate = killed.get(mutant.id) or _without_trial(mutant, baselines[n].lines)
+                reason = reason_for(targets[n].attribute, mutant, declared)
+                fate = killed.get(mutant.id) or _without_trial(mutant, baselines[n].lines, reason)
                 if fate is None:
                     tried.append((n, mutant))
                     continue
@@ -177,14 +178,21 @@ def campaign(
     return found
 
 
-def _without_trial(mutant: Mutant, lines: Mapping[str, set[int]]) -> Fate | None:
+def _without_trial(mutant: Mutant, lines: Mapping[str, set[int]], declared: str | None) -> Fate | None:
     """The fate of a mutant that need not be tried."""
     if mutant.same:
         return Fate(mutant, "equivalent", reason="it compiles to the same code")
     first, last = mutant.lines
     if not mutant.at_import and not lines[mutant.file] & set(range(first, last + 1)):
-        return Fate(mutant, "survived", reason="never executed: no drawn case comes here")
+        return _alive(mutant, declared, "never executed: no drawn case comes here")
     return None
+
+
+def _alive(mutant: Mutant, declared: str | None, otherwise: str = "") -> Fate:
+    """The fate of a mutant that no law noticed."""
+    if declared is not None:
+        return Fate(mutant, "equivalent", reason=declared)
+    return Fate(mutant, "survived", reason=otherwise)
 
 
 def reason_for(layer: str, mutant: Mutant, declared: Mapping[str, Mapping[str, str]]) -> str | None:
@@ -229,9 +237,7 @@ def _fate(mutant: Mutant, result: Any, declared: str | None) -> Fate:
         return Fate(mutant, "timed out", reason=f"still running after {result.seconds:.0f} s")
     if isinstance(result, Break):
         return Fate(mutant, "killed", result.law, result.examples, result.finding)
-    if declared is not None:
-        return Fate(mutant, "equivalent", reason=declared)
-    return Fate(mutant, "survived")
+    return _alive(mutant, declared)
 
 
 def examine(target: Target) -> Baseline | str:
