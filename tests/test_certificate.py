@@ -149,13 +149,13 @@ def test_a_gradient_that_is_zero_in_most_cases_is_not_accused(tmp_path):
 
 @pytest.mark.parametrize(("budget", "words"), [(1e-3, "the smallest was"), (1e3, "nothing was")])
 def test_a_judge_whose_budgets_are_too_wide_is_found_out(budget, words, tmp_path, monkeypatch):
-    gradient = Reference.gradient
+    expected = Reference.expected
 
-    def wide(self, name):
-        t = gradient(self, name).value
+    def wide(self, place):
+        t = expected(self, place).value
         return Expected(t, (lambda: np.full(t.shape, budget * np.abs(t).max(initial=0)),))
 
-    monkeypatch.setattr(Reference, "gradient", wide)
+    monkeypatch.setattr(Reference, "expected", wide)
     law = gradients(impl.Linear, "Linear", tmp_path)
     assert law.excluded == 0
     assert law.vacuous
@@ -165,9 +165,9 @@ def test_a_judge_whose_budgets_are_too_wide_is_found_out(budget, words, tmp_path
 
 
 def test_a_judge_with_infinite_budgets_is_blind(tmp_path, monkeypatch):
-    gradient = Reference.gradient
+    expected = Reference.expected
     monkeypatch.setattr(
-        Reference, "gradient", lambda self, name: Expected(gradient(self, name).value, (lambda: np.inf,))
+        Reference, "expected", lambda self, place: Expected(expected(self, place).value, (lambda: np.inf,))
     )
     law = gradients(impl.Linear, "Linear", tmp_path)
     assert law.vacuous
