@@ -221,8 +221,7 @@ class Reference:
 
     def _as_finite(self, answer: Answer) -> bool:
         """Whether an answer is finite wherever the truth is."""
-        pairs = [*zip(answer.outputs, self.truth.outputs, strict=True)]
-        pairs += [(g, self.truth.gradients[name]) for name, g in answer.gradients.items()]
+        pairs = ((answer[place], self.truth[place]) for place in answer.places)
         return all(bool((np.isfinite(a) | ~np.isfinite(t)).all()) for a, t in pairs)
 
     @cached_property
