@@ -11,9 +11,8 @@ from ..values import Real, Shape, Spec
 SIDES = st.sampled_from(("none", "left", "right"))
 
 
-def broadcast_pair(d: Draft) -> tuple[Shape, Shape]:
-    """Two shapes that broadcast: each axis stretched on one side, the other or neither; leading axes missing."""
-    shape = d.shape()
+def broadcast_pair(d: Draft, shape: Shape) -> tuple[Shape, Shape]:
+    """Two shapes that broadcast to this: axes are stretched on one side, the other or neither; leading ones missing."""
     stretched = d(st.lists(SIDES, min_size=len(shape), max_size=len(shape)))
     left = tuple(1 if side == "left" else n for n, side in zip(shape, stretched, strict=True))
     right = tuple(1 if side == "right" else n for n, side in zip(shape, stretched, strict=True))
@@ -23,7 +22,7 @@ def broadcast_pair(d: Draft) -> tuple[Shape, Shape]:
 
 
 def _gate(d: Draft) -> dict[str, Spec]:
-    x, other = broadcast_pair(d)
+    x, other = broadcast_pair(d, d.shape())
     return {"x": Real(x), "other": Real(other)}
 
 

@@ -14,18 +14,21 @@ from .arithmetic import broadcast_pair
 INFINITY = float("inf")
 
 
-def power(d: Draft, shape: Shape) -> float:
-    """The option p of the distances of vectors along the last axis of this shape."""
-    powers: tuple[float, ...] = (2.0, 1.0, 3.0, 1.5, 0.5, 0.0, 2.5)
-    # Of no elements there is neither a largest nor a smallest, nor a negative power.
-    if 0 not in shape[-1:]:
-        powers += (INFINITY, -1.0, INFINITY, -INFINITY, -2.5)
+def power(d: Draft) -> float:
+    """The option p of the distances of vectors."""
+    powers = (2.0, 1.0, 3.0, 1.5, 0.5, 0.0, 2.5, INFINITY, -1.0, -INFINITY, -2.5)
     return d.option("p", st.sampled_from(powers))
 
 
+def vectors(d: Draft, p: float) -> Shape:
+    """A shape of vectors along its last axis that have a distance of this p."""
+    shape = d.shape()
+    # Of no elements there is neither a largest nor a smallest, nor a negative power.
+    return (*shape[:-1], d.size()) if shape[-1:] == (0,) and (p < 0 or p == INFINITY) else shape
+
+
 def _pairwise_distance(d: Draft) -> dict[str, Spec]:
-    x1, x2 = broadcast_pair(d)
-    power(d, np.broadcast_shapes(x1, x2))
+    x1, x2 = broadcast_pair(d, vectors(d, power(d)))
     # Without eps equal vectors have a distance of 0, and whole numbers their ties.
     d.option("eps", st.sampled_from((1e-6, 0.0, 0.5, 0.0, np.float64(-1.0))))
     d.option("keepdim", st.booleans())
@@ -33,7 +36,7 @@ def _pairwise_distance(d: Draft) -> dict[str, Spec]:
 
 
 def _cosine_similarity(d: Draft) -> dict[str, Spec]:
-    x1, x2 = broadcast_pair(d)
+    x1, x2 = broadcast_pair(d, d.shape())
     rank = max(len(x1), len(x2), 1)
     d.option("dim", st.integers(-rank, rank - 1))
     d.option("eps", st.sampled_from((1e-8, 1.0, 1e-8, np.float64(1e-3), 2.0)))

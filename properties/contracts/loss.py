@@ -20,7 +20,7 @@ SELDOM = st.sampled_from((False, False, True))
 def two_shapes(d: Draft) -> tuple[Shape, Shape]:
     """The shapes of x and target: mostly the same, else they broadcast."""
     if d(st.sampled_from((False, False, False, True))):
-        return broadcast_pair(d)
+        return broadcast_pair(d, d.shape())
     shape = d.shape()
     return shape, shape
 

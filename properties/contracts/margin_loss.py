@@ -12,7 +12,7 @@ from ..twins import Function, Module
 from ..values import Index, Real, Shape, Spec
 from .arithmetic import SIDES
 from .common import REDUCTIONS
-from .distance import power
+from .distance import power, vectors
 from .loss import two_shapes
 
 # Numbers, some of them out of other NumPy code, which does not make float32 float64.
@@ -92,8 +92,7 @@ def _triplet(d: Draft, shape: Shape) -> dict[str, Spec]:
 
 
 def _triplet_margin(d: Draft) -> dict[str, Spec]:
-    shape = d.shape()
-    power(d, shape)
+    shape = vectors(d, power(d))
     d.option("eps", st.sampled_from((1e-6, 0.0, 0.5, 0.0, np.float64(-1.0))))
     return _triplet(d, shape)
 
