@@ -69,6 +69,21 @@ def test_every_option_is_drawn_with_several_values(name):
 
 
 @EVERY
+def test_no_example_is_drawn_twice_and_none_is_left_out(name):
+    examples = {
+        (s.seed, repr(s.config), s.dtype.name, repr([(n, spec.shape) for n, spec in s.specs.items()]))
+        for s in drawn(name)
+    }
+    assert len(examples) == len(drawn(name)) == DRAWS
+
+
+@pytest.mark.parametrize("examples", [1, 2, 9, 10, 17, 18])
+def test_as_many_examples_are_drawn_as_asked_for(examples):
+    layer = Layer(impl.Softmax, gradjury.contracts.get("Softmax"), {}, {})
+    assert len(Trial(layer, examples=examples).draws(FORWARD)) == examples
+
+
+@EVERY
 def test_both_dtypes_and_several_ranks_are_drawn(name):
     assert Counter(s.dtype.name for s in drawn(name)).keys() == {"float32", "float64"}
     ranks = {len(s.specs[main_input(name)].shape) for s in drawn(name)}
