@@ -12,6 +12,7 @@ CHANCES = st.sampled_from((0.0, 0.5, 0.1, 0.0, 0.5, 0.0, 1.0))
 
 # How long a sequence is; seldom empty.
 PLACES = st.sampled_from((2, 3, 4, 1, 5, 3, 2, 4, 3, 0))
+SOME_PLACES = PLACES.filter(bool)
 
 
 def number_or_each(least: int, most: int, rank: int) -> st.SearchStrategy[int | tuple[int, ...]]:

@@ -17,9 +17,10 @@ from .common import CHANCES, PLACES
 
 HEADS: tuple[Any, ...] = (2, 1, 3, np.int64(2))
 
-KINDS = ("none", "numbers", "truth", "hiding")
+# Without one there is more to be seen of the other mask and of what is said of it.
+KINDS = ("none", "numbers", "none", "truth", "numbers", "hiding")
 # Of scores, each query's with each key, which may only look back.
-OF_SCORES = (*KINDS, "causal")
+OF_SCORES = ("none", "numbers", "truth", "hiding", "causal")
 
 
 def mask(d: Draft, name: str, shape: Shape, kinds: tuple[str, ...] = KINDS) -> dict[str, Spec]:

@@ -15,7 +15,7 @@ from ..contract import Contract
 from ..domain import Draft
 from ..twins import Module, Noisy
 from ..values import Real, Shape, Spec
-from .common import PLACES
+from .common import SOME_PLACES
 from .multihead_attention import dropped, kept
 from .transformer_layer import (
     DECODER,
@@ -114,7 +114,7 @@ def _noise(count: int, names: tuple[str, ...], prefix: str = "") -> tuple[str, .
 
 def _encoder(d: Draft) -> dict[str, Spec]:
     options, stack = _stack(d, "encoder_layer", ENCODER, {})
-    batch, places = d.batch(), max(d(PLACES), 1)
+    batch, places = d.batch(), d(SOME_PLACES)
     specs: dict[str, Spec] = {"src": Real(sequence(options, batch, places, options["d_model"]))}
     specs |= masks(d, ("mask", "src_key_padding_mask"), options, batch, (places, places))
     told(d, "is_causal", specs, "mask", None)
@@ -124,7 +124,7 @@ def _encoder(d: Draft) -> dict[str, Spec]:
 
 def _decoder(d: Draft) -> dict[str, Spec]:
     options, stack = _stack(d, "decoder_layer", DECODER, {})
-    batch, targets, places = d.batch(), max(d(PLACES), 1), max(d(PLACES), 1)
+    batch, targets, places = d.batch(), d(SOME_PLACES), d(SOME_PLACES)
     specs: dict[str, Spec] = {
         name: Real(sequence(options, batch, count, options["d_model"]))
         for name, count in (("tgt", targets), ("memory", places))
@@ -156,7 +156,7 @@ def _transformer(d: Draft) -> dict[str, Spec]:
         _custom(d, "custom_encoder", options, ENCODERS, "encoder_layer", ENCODER),
         _custom(d, "custom_decoder", options, DECODERS, "decoder_layer", DECODER),
     ]
-    batch, places, targets = d.batch(), max(d(PLACES), 1), max(d(PLACES), 1)
+    batch, places, targets = d.batch(), d(SOME_PLACES), d(SOME_PLACES)
     specs: dict[str, Spec] = {
         name: Real(sequence(options, batch, count, options["d_model"]))
         for name, count in (("src", places), ("tgt", targets))

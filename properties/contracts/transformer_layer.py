@@ -13,7 +13,7 @@ from ..contract import Contract
 from ..domain import Draft
 from ..twins import Module, Noisy
 from ..values import Real, Shape, Spec
-from .common import CHANCES, PLACES
+from .common import CHANCES, SOME_PLACES
 from .multihead_attention import OF_SCORES, dropped, mask
 
 # torch's default of `activation` is a function of its own, and that of this size too large to be tried.
@@ -80,7 +80,8 @@ def masks(d: Draft, words: tuple[str, str], options: Mapping[str, Any], batch: S
 
 def told(d: Draft, option: str, specs: Mapping[str, Spec], word: str, *unsaid: None) -> None:
     """That a mask is causal, which only makes sense where there is one; `unsaid` is what stands for not saying so."""
-    d.option(option, st.sampled_from((*unsaid, False, *((True,) if word in specs else ()))))
+    said = (*unsaid, False)
+    d.option(option, st.sampled_from((*said, *(len(said) * (True,) if word in specs else ()))))
 
 
 def noise_shapes(
@@ -97,7 +98,7 @@ def noise_shapes(
 
 def _encoder_layer(d: Draft) -> dict[str, Spec]:
     options = layer_options(d)
-    batch, places = d.batch(), max(d(PLACES), 1)
+    batch, places = d.batch(), d(SOME_PLACES)
     specs: dict[str, Spec] = {"src": Real(sequence(options, batch, places, options["d_model"]))}
     specs |= masks(d, ("src_mask", "src_key_padding_mask"), options, batch, (places, places))
     told(d, "is_causal", specs, "src_mask")
@@ -115,7 +116,7 @@ def decoder_masks(d: Draft, options: Mapping[str, Any], batch: Shape, targets: i
 
 def _decoder_layer(d: Draft) -> dict[str, Spec]:
     options = layer_options(d)
-    batch, targets, places = d.batch(), max(d(PLACES), 1), max(d(PLACES), 1)
+    batch, targets, places = d.batch(), d(SOME_PLACES), d(SOME_PLACES)
     specs: dict[str, Spec] = {
         name: Real(sequence(options, batch, count, options["d_model"]))
         for name, count in (("tgt", targets), ("memory", places))
