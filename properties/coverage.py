@@ -40,9 +40,10 @@ SHAPES: dict[str, Callable[[Array], bool]] = {
     "axis of 1": lambda a: 1 in a.shape,
 }
 
-# How many cases with an option are asked again without it, and how many changes of torch's answer it takes to say that
-# a layer which never changed ignores the option: one alone may be rounding.
-MOST_ASKED = 50
+# An option is asked about until torch's answer has changed so often, or so many cases have it. And how many changes it
+# takes to say that a layer which never changed ignores the option: one alone may be rounding.
+ENOUGH = 20
+MOST_ASKED = 200
 SEVERAL = 3
 
 
@@ -188,7 +189,7 @@ class Recorder:
         asked: dict[str, Counter[str]] = {name: Counter() for name in self._values}
         for case in self._to_ask:
             for name in self._away(case.config):
-                if tuple(case.inputs) in self._at_default[name]:
+                if asked[name]["shown"] < ENOUGH and tuple(case.inputs) in self._at_default[name]:
                     asked[name].update(self._ask_without(name, case))
         options = tuple(
             OptionCoverage(
