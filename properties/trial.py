@@ -343,8 +343,7 @@ class Trial:
             return smallest
         bench = self._bench(one.case.config)
         index = compare(one.got, one.expected).index
-        judge = bench.judge_gradient if isinstance(one.place, str) else bench.judge_output
-        typical = judge(one.case, one.place, index)  # type: ignore[arg-type]
+        typical = bench.verdict(one.case, one.place, index)
         return typical if Fault.CONVENTION in (smallest.fault, typical.fault) else smallest
 
     def _needed_before(self, law: Law, situation: Situation, number: int) -> Case | None:

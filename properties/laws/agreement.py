@@ -40,7 +40,7 @@ def judge_forward(bench: Bench, case: Case) -> None:
             "output" if count == 1 else named(number),
             case,
             script=partial(_script, bench, case, number, expected),
-            verdict=partial(bench.judge_output, case, number),
+            verdict=partial(bench.verdict, case, number),
         )
 
 
@@ -63,7 +63,7 @@ def judge_gradients(bench: Bench, case: Case) -> None:
             named(name),
             case,
             script=partial(_script, bench, case, name, expected),
-            verdict=partial(bench.judge_gradient, case, name),
+            verdict=partial(bench.verdict, case, name),
         )
 
 

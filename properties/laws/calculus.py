@@ -134,7 +134,7 @@ def _judge_unseen(bench: Bench, case: Case, unseen: Array, backward: Callable[..
                 hidden,
                 comparison=comparison,
                 script=partial(against_torch, bench.contract, hidden, in_script(name), allowance(expected)),
-                verdict=partial(bench.judge_gradient, hidden, name, comparison.index),
+                verdict=partial(bench.verdict, hidden, name, comparison.index),
             )
     return int(unseen.sum()) if silent else 0
 
@@ -157,7 +157,7 @@ def _not_derivative(
         named(name),
         finding,
         case,
-        verdict=partial(bench.judge_gradient, case, name, index),
+        verdict=partial(bench.verdict, case, name, index),
         script=partial(_difference_script, case, direction, witness),
     )
 

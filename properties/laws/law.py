@@ -139,13 +139,11 @@ class Bench:
         verdict = self.refusal(case, fault, f"the {where} raises where torch answers")
         return Broken(where, finding, case, script=["ask(layer, *case)  # raises", "wrong = False"], verdict=verdict)
 
-    def judge_output(self, case: Case, number: int, index: tuple[int, ...]) -> Verdict:
-        """The referee's verdict on an output that differs most at this index."""
-        return judge_output(self.layer, self.torch(case), case, number, index, self.contract.scalar)
-
-    def judge_gradient(self, case: Case, name: str, index: tuple[int, ...]) -> Verdict:
-        """The referee's verdict on a gradient that differs most at this index."""
-        return judge_gradient(self.layer, self.torch(case), case, name, index, self.contract.scalar)
+    def verdict(self, case: Case, place: Place, index: tuple[int, ...]) -> Verdict:
+        """The referee's verdict on an array of the answer that differs most at this index."""
+        if isinstance(place, str):
+            return judge_gradient(self.layer, self.torch(case), case, place, index, self.contract.scalar)
+        return judge_output(self.layer, self.torch(case), case, place, index, self.contract.scalar)
 
     def refusal(self, case: Case, fault: Fault, sentence: str) -> Callable[[], Verdict]:
         """The verdict where nothing of torch's shape was answered: a convention that explains it, or this fault."""
