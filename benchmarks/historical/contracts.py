@@ -180,7 +180,7 @@ def _along_dim(d: Draft) -> dict[str, Spec]:
 
 def _matmul(d: Draft) -> dict[str, Spec]:
     m, k, n = d.size(4), d.size(4), d.size(4)
-    left, right = broadcast_pair(d)
+    left, right = broadcast_pair(d, d.shape())
     x = d(st.sampled_from(((k,), (m, k), (*left[-2:], m, k))))
     other = d(st.sampled_from(((k,), (k, n), (*right[-2:], k, n))))
     return {"x": Real(x), "other": Real(other)}
