@@ -29,7 +29,7 @@ from gradjury.properties.mutation.command import read_declared
 from gradjury.properties.mutation.crew import Crew, Died, Job, TimedOut
 from gradjury.properties.mutation.mutants import Mutant, mutants_of
 from gradjury.properties.mutation.planting import planted
-from gradjury.properties.targets import Target, own_layers, parse_target
+from gradjury.properties.targets import OWN, Target, own_layers
 
 from .tools import TOOLS, alarms
 
@@ -144,8 +144,8 @@ def main(
     started = time.perf_counter()
     declared = read_declared(equivalent)
     wanted = [name for name in layers.split(",") if name]
-    named = [(text, name) for text, name in own_layers() if not wanted or name in wanted]
-    targets = [Target(*parse_target(text, name), True, 1, seed, "") for text, name in named]
+    names = [name for name in own_layers() if not wanted or name in wanted]
+    targets = [Target(OWN, name, name, True, 1, seed, "") for name in names]
     rng = random.Random(seed)
     tried = []
     for target in targets:
