@@ -29,7 +29,7 @@ from gradjury.properties.mutation.command import read_declared
 from gradjury.properties.mutation.crew import Crew, Died, Job, TimedOut
 from gradjury.properties.mutation.mutants import Mutant, mutants_of
 from gradjury.properties.mutation.planting import planted
-from gradjury.properties.targets import OWN, Target, own_layers
+from gradjury.properties.targets import Target
 
 from .tools import TOOLS, alarms
 
@@ -144,8 +144,8 @@ def main(
     started = time.perf_counter()
     declared = read_declared(equivalent)
     wanted = [name for name in layers.split(",") if name]
-    names = [name for name in own_layers() if not wanted or name in wanted]
-    targets = [Target(OWN, name, name, True, 1, seed, "") for name in names]
+    ours = Target.find((), None, strict=True, examples=1, seed=seed, scripts="")
+    targets = [target for target in ours if not wanted or target.attribute in wanted]
     rng = random.Random(seed)
     tried = []
     for target in targets:
