@@ -25,6 +25,7 @@ from gradjury.properties import contracts
 from gradjury.properties.adapt import Layer
 from gradjury.properties.domain import Situation
 from gradjury.properties.laws.law import Bench
+from gradjury.properties.mutation.campaign import reason_for
 from gradjury.properties.mutation.command import read_declared
 from gradjury.properties.mutation.crew import Crew, Died, Job, TimedOut
 from gradjury.properties.mutation.mutants import Mutant, mutants_of
@@ -149,7 +150,8 @@ def main(
     rng = random.Random(seed)
     tried = []
     for target in targets:
-        found = [m for m in mutants_of(target.load()) if not m.same and m.id not in declared.get(target.attribute, {})]
+        every = [m for m in mutants_of(target.load()) if not m.same]
+        found = [m for m in every if reason_for(target.attribute, m, declared) is None]
         tried += [(target, m) for m in (rng.sample(found, sample) if sample and sample < len(found) else found)]
     false: dict[str, tuple[int, dict[str, int]]] = {}
     outcomes = []
