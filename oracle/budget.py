@@ -56,14 +56,15 @@ class Expected:
 
     `value` is the truth in float64. `parts` are the terms of the budget from cheap to costly; most answers are within
     the first and never ask for the others. `nearby`, the reference's error at other points and what a smaller step
-    moves it by, and `jump`, what a kink adds, are asked for by answers that are outside. A budget of more than `most`,
-    all that T can hold, is infinite.
+    moves it by, and `jump`, what a kink adds, are asked for by answers that are outside; `seldom`, what a kink adds in
+    one of many tries, where no digit is known. A budget of more than `most`, all that T can hold, is infinite.
     """
 
     value: Array
     parts: tuple[Callable[[], Array | float], ...]
     nearby: Callable[[], Array | float] = lambda: 0.0
     jump: Callable[[], Array | float] = lambda: 0.0
+    seldom: Callable[[], Array | float] = lambda: 0.0
     most: float = np.inf
 
     def budgets(self) -> Iterator[Array]:
@@ -83,15 +84,18 @@ class Expected:
         finite = np.isfinite(whole) & np.isfinite(self.value)
         largest = whole.max(initial=0.0, where=finite)
         # No digit of the array is known where all of it has cancelled. Which of its elements rounding hits how hard is
-        # then the way of one implementation: the budget of each is that of all, and any jump of one is every other's.
+        # then the way of one implementation: the budget of each is that of all, and any jump of one is every other's. A
+        # few tries say that rounding decides, and not yet how far it goes.
         if largest >= np.abs(self.value).max(initial=0.0, where=finite):
-            whole = np.maximum(whole, max(largest, _largest(jump)))
+            farthest = np.maximum(jump, self.seldom()) if jump.any() else jump
+            whole = np.maximum(whole, max(largest, _largest(farthest)))
         return np.where(whole > self.most, np.inf, whole)
 
     def replaced(self, value: Array, times: float = 1) -> Expected:
         """Another value with the same budget, or a multiple of it."""
         parts = tuple(lambda part=part: times * part() for part in self.parts)
-        return Expected(value, parts, lambda: times * self.nearby(), lambda: times * self.jump(), self.most)
+        jump, seldom = (lambda: times * self.jump()), (lambda: times * self.seldom())
+        return Expected(value, parts, lambda: times * self.nearby(), jump, seldom, self.most)
 
 
 class Reference:
@@ -137,9 +141,10 @@ class Reference:
             t = self.truth[place]
             parts: list[Callable[[], Array | float]] = [partial(self._rounding, t)]
             parts += [partial(self._own_error, place), partial(self._movement, place, STEP)]
-            last = cache(partial(self._nearby, place)), cache(partial(self._jump, place))
+            nearby, jump, seldom = (cache(partial(part, place)) for part in (self._nearby, self._jump, self._seldom))
             exact, most = Expected(t, (lambda: 0.0,)), float(np.finfo(self._dtype).max)
-            self._known[place] = Expected(t, tuple(map(cache, parts)), *last, most) if t.dtype.kind == "f" else exact
+            known = Expected(t, tuple(map(cache, parts)), nearby, jump, seldom, most)
+            self._known[place] = known if t.dtype.kind == "f" else exact
         return self._known[place]
 
     def _ask(self, case: Case) -> Answer:
@@ -247,13 +252,19 @@ class Reference:
         decides as well: of scores so large that a digit makes a weight 1 or 0, two that are equal share it. T's range
         is not what is asked for here: what overflows to torch need not overflow to others.
         """
+        return list(self._to_digits(range(TRIES)))
+
+    @cached_property
+    def _rounded_again(self) -> list[Answer]:
+        """More of the same: through several layers, each a step, only one rounding in fifty may let a gradient pass."""
+        return list(self._to_digits(range(TRIES, 4 * TRIES)))
+
+    def _to_digits(self, seeds: range) -> Iterator[Answer]:
         case, bits = self._case.astype(np.float64), np.finfo(self._dtype).nmant + 1
-        answers = []
-        for seed in range(TRIES):
+        for seed in seeds:
             for share in SHARES:
                 with RoundingErrors(self._digit, seed, exact=True, share=share, bits=bits):
-                    answers.append(self._ask(case))
-        return answers
+                    yield self._ask(case)
 
     @property
     def _digit(self) -> float:
@@ -274,6 +285,10 @@ class Reference:
         if isinstance(place, str) and self._torn:
             return np.full(t.shape, np.inf)
         return _farthest((answer[place] for answer in (*self._rounded_otherwise, *self._rounded_to_digits)), t)
+
+    def _seldom(self, place: Place) -> Array:
+        """The largest difference of each element in the tries that are made where no digit is known."""
+        return _farthest((answer[place] for answer in self._rounded_again), self.truth[place])
 
     @cached_property
     def _torn(self) -> bool:

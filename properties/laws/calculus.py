@@ -244,7 +244,8 @@ def _sum_of_budgets(bench: Bench, name: str, value: Array, *cases: tuple[float, 
         return total(lambda expected: expected.parts[number]())
 
     parts = tuple(partial(part, number) for number in range(len(budgets[0][1].parts)))
-    return Expected(value, parts, lambda: total(lambda e: e.nearby()), lambda: total(lambda e: e.jump()))
+    jump, seldom = partial(total, lambda e: e.jump()), partial(total, lambda e: e.seldom())
+    return Expected(value, parts, partial(total, lambda e: e.nearby()), jump, seldom)
 
 
 def _linear_script(name: str, expected: Expected) -> list[str]:
