@@ -8,6 +8,7 @@ import torch
 
 import gradjury
 from gradjury import impl
+from gradjury.oracle.referee import Fault
 from gradjury.oracle.vjp import Case
 from gradjury.properties.adapt import Layer
 from gradjury.properties.laws.calculus import judge_finite_differences
@@ -52,6 +53,18 @@ def test_another_convention_there_is_one_and_so_is_a_slope_beside_it(slope):
 
 def square(factor):
     return lambda: lambda x: (x * x, lambda dy: 2 * factor * x * dy)
+
+
+@pytest.mark.parametrize("wrong", range(8))
+def test_the_referee_judges_the_element_that_is_wrong_and_not_another_of_the_direction(wrong):
+    def one_zero():
+        return lambda x: (x * x, lambda dy: np.where(np.arange(x.size) == wrong, 0, 2 * x * dy))
+
+    with pytest.raises(Broken) as found:
+        judged(one_zero, SQUARE, x=[1.5, -0.3, 2.0, -1.0, 0.7, 1.1, -2.5, 0.4])
+    verdict = found.value.verdict()
+    assert verdict.fault is Fault.BACKWARD
+    assert "torch's gradient is confirmed" in verdict.sentence
 
 
 @pytest.mark.parametrize("off", [1e-3, 1e-6, 1e-9])

@@ -24,6 +24,7 @@ from ...oracle.finite import (
     with_cotangents,
 )
 from ...oracle.kinks import classify
+from ...oracle.referee import Verdict
 from ...oracle.vjp import Array, Case, differentiable_outputs
 from ..contract import Contract
 from ..domain import Situation
@@ -152,14 +153,20 @@ def _not_derivative(
         f"along a direction v, <dx, v> is {witness.claimed:.9g}, but the finite difference of its own forward is "
         f"{witness.measured:.9g} (± {ALLOWED * witness.error:.2g})"
     )
-    index = tuple(int(i) for i in np.unravel_index(int(np.abs(direction[name]).argmax()), direction[name].shape))
     return Broken(
         named(name),
         finding,
         case,
-        verdict=partial(bench.verdict, case, name, index),
+        verdict=partial(_verdict, bench, case, name, gradients[name], direction[name]),
         script=partial(_difference_script, case, direction, witness),
     )
+
+
+def _verdict(bench: Bench, case: Case, name: str, gradient: Array, direction: Array) -> Verdict:
+    """The referee judges one element: that which is furthest from torch's; if none is, the direction's largest."""
+    comparison = compare(gradient, bench.reference(case).expected(name))
+    largest = tuple(int(i) for i in np.unravel_index(int(np.abs(direction).argmax()), direction.shape))
+    return bench.verdict(case, name, largest if comparison.agrees else comparison.index)
 
 
 def _excess(witness: Witness) -> float:
