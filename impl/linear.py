@@ -156,9 +156,11 @@ class Bilinear:
             dfirst, dsecond, dweight = np.empty_like(first), np.empty_like(second), np.zeros_like(weight)
             for part in parts:
                 some = drows[part]
-                # The order of the products is torch's, which shows where infinities meet.
+                # The order of the products is torch's, which shows where infinities meet. Here it would be slower.
                 pairs = (some[:, :, None] * second[part, None]).reshape(len(some), outs * others)
                 dfirst[part] = pairs @ to_first
+                for n in np.flatnonzero(~np.isfinite(dfirst[part]).all(axis=1)):
+                    dfirst[part][n] = (some[n, :, None, None] * weight @ second[part][n]).sum(axis=0)
                 dsecond[part] = (some[:, None] @ halfway(part))[:, 0]
                 pairs = (some[:, :, None] * first[part, None]).reshape(len(some), outs * ins)
                 dweight += (pairs.T @ second[part]).reshape(weight.shape)

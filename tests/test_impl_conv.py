@@ -179,6 +179,15 @@ def test_bilinear_keeps_nan_where_infinity_meets_a_zero_weight():
         assert np.isnan(backward(np.array([2.0, 3.0]))["input1"]).all()
 
 
+def test_bilinear_is_infinite_where_two_factors_beside_an_infinity_are_too_small_for_their_product():
+    # 1e-30·1e-30 is 0 in float32, and 0·∞ NaN; torch multiplies dy with the weight first.
+    inputs = [np.array(a, np.float32) for a in ([[3.0, 2.0], [2.0, 1.0]], [[1.0], [1e-30]], [[[np.inf], [4.0]]])]
+    with np.errstate(invalid="ignore"):
+        _, backward = impl.Bilinear(2, 1, 1, bias=False)(*inputs)
+        dx = backward(np.array([[-1.0], [1e-30]], np.float32))["input1"]
+    np.testing.assert_array_equal(dx, [[-np.inf, -4], [np.inf, 0]])
+
+
 @pytest.mark.parametrize(
     ("layer", "theirs"),
     [
