@@ -156,7 +156,8 @@ class Bilinear:
             dfirst, dsecond, dweight = np.empty_like(first), np.empty_like(second), np.zeros_like(weight)
             for part in parts:
                 some = drows[part]
-                # The order of the products is torch's, which shows where infinities meet. Here it would be slower.
+                # The order of the products is torch's, which shows where infinities meet. dinput1 has it in the rows
+                # where they do: it is the slower one there, and in the others it shows in no digit that counts.
                 pairs = (some[:, :, None] * second[part, None]).reshape(len(some), outs * others)
                 dfirst[part] = pairs @ to_first
                 for n in np.flatnonzero(~np.isfinite(dfirst[part]).all(axis=1)):

@@ -5,14 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from known import (
-    DTYPES,
-    RELU,
-    TORCH_RELU,
-    TORCH_TANH,
-    case,
-    in_torch,
-)
+from known import DTYPES, RELU, TORCH_RELU, TORCH_TANH, case, in_torch
 
 from gradjury.oracle.autograd import RoundingErrors
 from gradjury.oracle.budget import STEP, Expected, Reference, unit_roundoff

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from known import case
 
 import gradjury
 from gradjury import impl
-from gradjury.oracle.vjp import Case
 from gradjury.properties.adapt import Layer
 from gradjury.properties.laws.agreement import judge_nonfinite
 from gradjury.properties.laws.law import Bench, Broken
@@ -24,14 +24,13 @@ ZERO = gradjury.contract("Zero", zero, {"x": "N"})
 
 def broken(layer, contract, low, high, dtype="float64"):
     """How many of twenty cases with x between these bounds break the law."""
-    made, count = Layer(layer, contract).build({}), 0
+    made, count = Layer(layer, contract), 0
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        x, dy = rng.uniform(low, high, 9).astype(dtype), rng.normal(size=9).astype(dtype)
-        bench, case = Bench(contract, made, {}, Layer(layer, contract).build), Case({}, {"x": x}, (dy,), ("x",))
+        drawn = case(dtype, x=rng.uniform(low, high, 9), dy=rng.normal(size=9))
         try:
             with np.errstate(all="ignore"):  # as a trial does
-                judge_nonfinite(bench, case)
+                judge_nonfinite(Bench(contract, made.build({}), {}, made.build), drawn)
         except Broken:
             count += 1
     return count

@@ -3,10 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from known import (
-    case,
-    in_torch,
-)
+from known import case, in_torch
 
 from gradjury.oracle.autograd import deterministic_torch, torch_vjp
 from gradjury.oracle.budget import ALLOWED, Expected
